@@ -1,0 +1,1 @@
+"""The facade: exactly what a target may import, loaded on first use."""
