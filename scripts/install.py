@@ -1,4 +1,4 @@
-"""Build .venv from the lock, once, whoever else is trying; knows pip and files, nothing of the harness.
+"""Build .venv from the lock, once, whoever else is trying; knows pip and files only.
 
 An install that was interrupted is redone, because the copy of the lock that marks it finished is
 written last. Two at once do not collide: the second waits, and finds the work done.
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MUTEX = ".installing"
+OURS = "prompt = 'autoresearch'"  # in the pyvenv.cfg of an environment made here
 
 
 def main(arguments: list[str]) -> None:
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> None:
     VENV.mkdir(exist_ok=True)
     with (VENV / MUTEX).open("w") as mutex:
         wait_for(mutex.fileno())
+        os.set_inheritable(mutex.fileno(), True)  # a pip that outlives us still keeps others out
         if is_current(wanted) and is_current(core):
             return
         if not is_current(core):
@@ -56,9 +58,9 @@ def mark_current(lock: Path) -> None:
 
 
 def start_over() -> None:
-    """An environment of our own making is rebuilt from nothing; somebody else's is only added to."""
+    """An environment of our own is rebuilt from nothing; somebody else's is only added to."""
     settings = VENV / "pyvenv.cfg"
-    if PYTHON.exists() and settings.exists() and "prompt = 'autoresearch'" not in settings.read_text():
+    if PYTHON.exists() and settings.exists() and OURS not in settings.read_text():
         return
     for path in VENV.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -70,13 +72,13 @@ def start_over() -> None:
 
 
 def pip(*arguments: str) -> None:
-    """The pip at hand installs into .venv: giving .venv a pip of its own takes five seconds more."""
+    """The pip at hand installs into .venv: a pip of its own would take five seconds more."""
     command = [sys.executable, "-I", "-m", "pip", "--python", str(PYTHON)]
     if not find_spec("pip"):
         subprocess.run([PYTHON, "-I", "-m", "ensurepip"], check=True, stdout=sys.stderr)
         command = [str(PYTHON), "-I", "-m", "pip"]
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
-    subprocess.run([*command, *arguments, *quiet], check=True, stdout=sys.stderr)
+    subprocess.run([*command, *arguments, *quiet], check=True, stdout=sys.stderr, close_fds=False)
 
 
 def link_sources() -> None:
