@@ -67,7 +67,13 @@ class Helper:
         command = [sys.executable, "-I", "-B", "-m", f"{__package__}.{module}", str(fd)]
         null = subprocess.DEVNULL
         self.process = subprocess.Popen(
-            command, pass_fds=[fd], stdin=null, stdout=null, stderr=_log(), env=clean_environment(), start_new_session=True
+            command,
+            pass_fds=[fd],
+            stdin=null,
+            stdout=null,
+            stderr=_log(),
+            env=clean_environment(),
+            start_new_session=True,
         )
         theirs.close()
         os.sched_setaffinity(self.process.pid, cores)
@@ -149,7 +155,9 @@ class Worker:
         told = os.read(self.done_fd, 4096)
         if told != wire.DONE:
             self.kill()
-            raise _last_words(told, doing) or KernelFault("crash", f"{doing}: the worker spoke out of turn")
+            raise _last_words(told, doing) or KernelFault(
+                "crash", f"{doing}: the worker spoke out of turn"
+            )
 
     def status(self) -> dict[str, int]:
         """High-water mark and resident size in bytes, time waited for a core in ns."""
@@ -157,7 +165,12 @@ class Worker:
         lines = dict(line.split(":", 1) for line in text.splitlines() if line.startswith("Vm"))
         kb = {name: int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")}
         run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
-        return {"peak": kb["VmHWM"], "resident": kb["VmRSS"], "run_ns": int(run), "waited_ns": int(waited)}
+        return {
+            "peak": kb["VmHWM"],
+            "resident": kb["VmRSS"],
+            "run_ns": int(run),
+            "waited_ns": int(waited),
+        }
 
     def kill(self) -> None:
         """Kill and reap; with it dies everything in its pid namespace."""
@@ -177,7 +190,7 @@ def _last_words(told: bytes, doing: str) -> KernelFault | None:
     if not told.startswith(wire.FAILED):
         return None
     text = told[1:].decode(errors="replace").split("\n")[0]
-    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:400]}")
+    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:1400]}")
 
 
 def _death(status: int, doing: str) -> tuple[str, str]:
@@ -199,11 +212,19 @@ _MEANINGS = {
 
 
 class Stage:
-    """A drawn stage: what the workers must know of it, and its shared memory."""
+    """A battery or timed stage the judge was asked to draw; its plan and memory arrive when needed."""
 
-    def __init__(self, plan: list[dict[str, Any]], fds: list[int]) -> None:
+    def __init__(self, key: int, labels: Sequence[str], operations: Sequence[int]) -> None:
+        self.key, self.labels, self.operations = key, labels, operations
+        self.plan: list[dict[str, Any]] = []
+        self.fds: list[int] = []
+
+    def arrived(self, plan: list[dict[str, Any]], fds: list[int]) -> None:
         self.plan, self.fds = plan, fds
-        self.bytes = sum(os.fstat(fd).st_size for fd in fds)
+
+    @property
+    def bytes(self) -> int:
+        return sum(os.fstat(fd).st_size for fd in self.fds)
 
     def arm(self, arm: int) -> list[int]:
         """The descriptors one arm's worker gets: shared inputs, its own outputs."""
@@ -219,9 +240,11 @@ class Bench:
 
     def __init__(self, place: Place, clock: Clock = raw_clock) -> None:
         self.place, self.clock = place, clock
-        self.stage: Stage | None = None
+        self.stages: list[Stage] = []
+        self.ordered: list[Stage] = []
         self.affinity = os.sched_getaffinity(0)
         self.workers: list[Worker] = []
+        self.libraries = [sys.base_prefix, sys.prefix, "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
 
     def __enter__(self) -> Bench:
         sandbox.adopt_orphans()
@@ -250,29 +273,47 @@ class Bench:
         }
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for worker in self.workers:
             worker.close()
         for helper in (self.zygote, self.judge):
             helper.close()
-        if self.stage:
-            self.stage.close()
+        for stage in self.stages:
+            stage.close()
         os.sched_setaffinity(0, self.affinity)
         sandbox.adopt_orphans(False)
 
     def ask(self, verb: str, **request: Any) -> Any:
-        """One request to the judge."""
+        """One request to the judge; stages ordered before it arrive first."""
+        self.collect()
         return self.judge.ask({"do": verb, **request})[0]
 
-    def open_stage(self, verb: str, **request: Any) -> Stage:
-        """Have the judge draw a battery or a timed stage; the one before is gone."""
-        if self.stage:
-            self.stage.close()
-            self.stage = None
-        reply, fds = self.judge.ask({"do": verb, **request})
-        self.stage = Stage(reply["plan"], fds)
-        return self.stage
+    def order(self, verb: str, labels: Sequence[str], counts: Sequence[int], **request: Any) -> Stage:
+        """Have the judge draw a stage on its own core while this process goes on."""
+        stage = Stage(len(self.stages), labels, counts)
+        wire.send(self.judge.sock, {"do": verb, "key": stage.key, **request})
+        self.stages.append(stage)
+        self.ordered.append(stage)
+        return stage
+
+    def collect(self) -> None:
+        """Wait for every ordered stage: nothing is drawn while a call is timed."""
+        while self.ordered:
+            reply, fds = self.judge.hear()
+            self.ordered.pop(0).arrived(reply["plan"], fds)
+
+    def canary(self) -> int:
+        """ns of a fixed piece of work that no kernel can touch; the least of three."""
+        return min(self._canary() for _ in range(3))
+
+    def _canary(self) -> int:
+        begin = self.clock()
+        sum(range(20_000))
+        return self.clock() - begin
 
     def compile(self, build: Build, variants: set[int], seconds: float) -> float:
         """Compile the missing layout variants in a sandbox that may write to the cache; seconds taken."""
@@ -290,11 +331,11 @@ class Bench:
         build.seal(self.place.secret, present | missing)
         return (self.clock() - begin) / 1e9
 
-    def worker(self, build: Build, variant: int, arm: int) -> Worker:
-        """A fresh worker with the current stage mapped; it loads on any core (see `settle`)."""
-        assert self.stage
-        request = {"role": "serve", "variant": variant, "workloads": self.stage.plan}
-        return self._spawn(build, request, self.stage.arm(arm))
+    def worker(self, build: Build, variant: int, stage: Stage, arm: int) -> Worker:
+        """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""
+        self.collect()
+        request = {"role": "serve", "variants": [variant], "workloads": stage.plan}
+        return self._spawn(build, request, stage.arm(arm), memory=stage.bytes)
 
     def settle(self, worker: Worker, seconds: float) -> None:
         """Wait until it has loaded, then pin it to the measuring core and freeze it."""
@@ -307,11 +348,15 @@ class Bench:
         self.workers.remove(worker)
 
     def _spawn(
-        self, build: Build, request: Mapping[str, Any], regions: Sequence[int] = (), write: Sequence[str] = ()
+        self,
+        build: Build,
+        request: Mapping[str, Any],
+        regions: Sequence[int] = (),
+        write: Sequence[str] = (),
+        memory: int = 0,
     ) -> Worker:
         token_read, token_write = os.pipe()
         done_read, done_write = os.pipe()
-        memory = 4096 * _MB + (self.stage.bytes if self.stage else 0)
         message = {
             **request,
             "tier": self.place.tier,
@@ -319,7 +364,7 @@ class Bench:
             "build_dir": str(build.directory),
             "read": [str(build.directory)],
             "write": list(write),
-            "memory_bytes": memory,
+            "memory_bytes": 4096 * _MB + memory,
             "cpu_seconds": 120,
         }
         reply, _ = self.zygote.ask(message, [token_read, done_write, *regions])

@@ -57,7 +57,14 @@ class Case:
 
     def answer(self, reference: ModuleType, drive: Any) -> None:
         """Run the reference over every batch: the expected outputs."""
-        bound = worker.Bound(self.target, self.plan(dict.fromkeys(self.regions, 0)), dict(self.static), {}, reference, drive)
+        bound = worker.Bound(
+            self.target,
+            self.plan(dict.fromkeys(self.regions, 0)),
+            dict(self.static),
+            {},
+            reference,
+            drive,
+        )
         for image in self.images:
             out = np.zeros(self.regions["out"].size, np.uint8)
             bound.arrays = self.regions["each"].views(image) | self.regions["out"].views(out)
@@ -81,7 +88,12 @@ class Case:
                 if not np.array_equal(now, was):
                     return f"{extent.name} was written over {layout.SLACK} bytes outside its bounds"
         for i, truth in enumerate(self.truths[batch]):
-            told = oracle.check(self.op, self._read(self.expected[batch], batch, i), self._read(out, batch, i), truth)
+            told = oracle.check(
+                self.op,
+                self._read(self.expected[batch], batch, i),
+                self._read(out, batch, i),
+                truth,
+            )
             if told:
                 return f"operation {i}: {told}"
         return None
@@ -141,7 +153,9 @@ class Case:
         views = self.regions["each"].views(image)
         for name, decl in self._declared().items():
             if not decl.scalar:
-                views[f"{name}_at"][...] = layout.slots(lengths[name], layout.DTYPES[decl.dtype].itemsize)
+                views[f"{name}_at"][...] = layout.slots(
+                    lengths[name], layout.DTYPES[decl.dtype].itemsize
+                )
             if name in self.op.each:
                 for i, each in enumerate(batch):
                     _piece(views, name, decl, i)[...] = np.ravel(each[name])
@@ -149,14 +163,18 @@ class Case:
 
     def _read(self, out: layout.Array, batch: int, i: int) -> dict[str, layout.Array]:
         views = self.regions["each"].views(self.images[batch]) | self.regions["out"].views(out)
-        found = {n: (_piece(views, n, d, i), d) for n, d in self._declared().items() if n in self.op.out}
+        found = {
+            n: (_piece(views, n, d, i), d) for n, d in self._declared().items() if n in self.op.out
+        }
         return {
             n: piece.reshape(self._shape(n)) if d.dims else piece.reshape(()) if d.scalar else piece
             for n, (piece, d) in found.items()
         }
 
 
-def _piece(views: Mapping[str, layout.Array], name: str, decl: layout.Declared, i: int) -> layout.Array:
+def _piece(
+    views: Mapping[str, layout.Array], name: str, decl: layout.Declared, i: int
+) -> layout.Array:
     if decl.scalar:
         return views[name][i : i + 1]
     begin, end = views[f"{name}_at"][i]

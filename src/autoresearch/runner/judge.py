@@ -77,6 +77,7 @@ class Stage:
     def _poison(self, index: int) -> layout.Array:
         return self.pool[self.shift : self.shift + self.cases[index].regions["out"].size]
 
+
 class _Shared:
     """An anonymous shared file, mapped writable here."""
 
@@ -92,7 +93,7 @@ class _Shared:
 
 
 class Judge:
-    """Answers the harness's requests about one target; one stage at a time."""
+    """Answers the harness's requests about one target; holds the stages it was asked to draw."""
 
     def __init__(self, root: str, folder: str, reference_dir: str, vault: Vault) -> None:
         sys.path[:0] = [root, reference_dir]
@@ -101,7 +102,7 @@ class Judge:
         self.target = importlib.import_module(f"{package}.run_experiment").TARGET
         self.reference = importlib.import_module(f"{package}.reference")
         self.vault = vault
-        self.stage: Stage | None = None
+        self.stages: dict[int, Stage] = {}
         self.drives = self._load_reference()
 
     def _load_reference(self) -> dict[str, Any]:
@@ -118,6 +119,9 @@ class Judge:
             "target": asdict(self.target),
             "workloads": [asdict(w) for w in self.inputs.WORKLOADS],
             "work": work,
+            "battery": [
+                f"{w.label}{odd}" for w in self.inputs.BATTERY for odd in ("", ",misaligned")
+            ],
         }
 
     def hide(self, seed: int, share: float) -> dict[str, Any]:
@@ -144,8 +148,12 @@ class Judge:
         return asdict(self.inputs.work(workload))
 
     def open_stage(
-        self, workloads: Sequence[Mapping[str, Any]], operations: Sequence[int], batches: int, seed: int
-    ) -> list[dict[str, Any]]:
+        self,
+        workloads: Sequence[Mapping[str, Any]],
+        operations: Sequence[int],
+        batches: int,
+        seed: int,
+    ) -> Stage:
         """Draw a timed stage; hidden shapes get fresh static data, declared ones the vault's."""
         rng = np.random.default_rng(seed)
         known = [(w.op, w.spec) for w in self.inputs.WORKLOADS]
@@ -157,7 +165,7 @@ class Judge:
             cases.append(Case(self.target, self.inputs, w, static, count))
         return self._open(cases, batches, rng)
 
-    def open_battery(self, seed: int, batches: int) -> list[dict[str, Any]]:
+    def open_battery(self, batches: int, seed: int) -> Stage:
         """Draw the battery afresh, every case aligned and misaligned, two operations a batch."""
         rng = np.random.default_rng(seed)
         cases = []
@@ -169,14 +177,16 @@ class Judge:
     def _draw(self, workload: Workload) -> Any:
         return lambda rng: self.inputs.static(rng, workload.spec) if self.target.static else {}
 
-    def _open(self, cases: list[Case], batches: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-        self.stage = None
+    def _open(self, cases: list[Case], batches: int, rng: np.random.Generator) -> Stage:
         for case in cases:
             case.draw(batches, rng)
             case.answer(self.reference, self.drives[case.workload.op])
-        self.stage = Stage(cases, rng)
         gc.collect()
-        return self.stage.plan()
+        return Stage(cases, rng)
+
+    def close_stage(self, key: int) -> dict[str, Any]:
+        self.stages.pop(key)
+        return {}
 
 
 class _ReferenceLocator(worker.Locator):
@@ -206,11 +216,11 @@ def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[
     """One request's reply and descriptors; a target's own fault becomes a refusal in the harness."""
     try:
         if verb in ("open_stage", "open_battery"):
-            plan = getattr(judge, verb)(**request)
-            assert judge.stage
-            return {"plan": plan}, judge.stage.descriptors()
+            key = request.pop("key")
+            stage = judge.stages[key] = getattr(judge, verb)(**request)
+            return {"plan": stage.plan()}, stage.descriptors()
         if verb in ("load", "check"):
-            return {"told": getattr(judge.stage, verb)(**request)}, []
+            return {"told": getattr(judge.stages[request.pop("key")], verb)(**request)}, []
         return getattr(judge, verb)(**request), []
     except Refusal as refusal:
         return {"refusal": [refusal.what, refusal.remedy]}, []

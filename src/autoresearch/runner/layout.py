@@ -105,7 +105,10 @@ class Extent:
 
     def margins(self, region: Array) -> tuple[Array, Array]:
         """Bytes before and after the data and its slack: nobody may write there."""
-        begin, end = self.offset + self.start - SLACK, self.offset + self.start + self.nbytes + SLACK
+        begin, end = (
+            self.offset + self.start - SLACK,
+            self.offset + self.start + self.nbytes + SLACK,
+        )
         return region[self.offset : begin], region[end : self.offset + self.size]
 
 

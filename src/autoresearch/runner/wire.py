@@ -70,5 +70,7 @@ def wait(fd: int, seconds: float) -> bool:
 
 def target_from(facts: Mapping[str, Any]) -> Target:
     """A Target from the JSON form of `dataclasses.asdict`."""
-    ops = {n: Op(tuple(o["steps"]), o["each"], o["out"], o["oracle"]) for n, o in facts["ops"].items()}
+    ops = {
+        n: Op(tuple(o["steps"]), o["each"], o["out"], o["oracle"]) for n, o in facts["ops"].items()
+    }
     return Target(**{**facts, "ops": ops})

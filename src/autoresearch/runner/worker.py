@@ -21,14 +21,17 @@ from numba import types
 from numba.core import caching
 
 from ..model import Op, Target
-from . import driver, layout, wire
+from . import driver, layout, nops, wire  # drivers import nops, which no sandbox can read
+
+__all__ = ["nops"]
 
 Arrays = dict[str, layout.Array]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
-_MAP_FIXED, _MAP_NORESERVE = 0x10, 0x4000
+_PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
+
 
 class Locator(caching._CacheLocator):  # type: ignore[misc]
     """Caches beside the source. The directory is named by the content hash of all that goes into the
@@ -72,26 +75,28 @@ def load_drive(op: str, variant: int) -> Any:
     return cached(importlib.import_module(f"drive_{op}_{variant}").drive)
 
 
-def build(request: Mapping[str, Any], target: Target) -> None:
-    """Compile every driver from types alone: no machine code of the candidate runs here, so what is
-    cached is what its source says."""
+def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[tuple[str, int], Any]]:
+    """The kernel module and a driver per op and layout variant, compiled (or loaded from the cache)
+    from types alone: no machine code of the candidate runs, so what is cached is what its source says."""
     kernels = load(request["build_dir"])
-    env = _setup_types(target, kernels)
-    for variant in request["variants"]:
-        for name, op in target.ops.items():
-            drive = load_drive(name, variant)
-            drive.compile((types.int64, *(_type_of(p, op, env) for p in driver.parameters(target, op))))
+    types_of = _setup_types(target, kernels)
+    drives = {(op, v): load_drive(op, v) for v in request["variants"] for op in target.ops}
+    for (name, _), drive in drives.items():
+        op = target.ops[name]
+        params = driver.parameters(target, op)
+        drive.compile((types.int64, *(_type_of(p, op, types_of) for p in params)))
+    return kernels, drives
 
 
 def _setup_types(target: Target, kernels: Any) -> dict[str, Any]:
-    env = {n: _array_type(layout.declared(t)) for n, t in target.static.items()}
+    known = {n: _array_type(layout.declared(t)) for n, t in target.static.items()}
     for name, statement in (("state", target.prepare), ("scratch", target.scratch)):
         if statement:
             function = getattr(kernels, driver.entry_point(statement))
-            signature = tuple(env[a] for a in driver.arguments(statement))
+            signature = tuple(known[a] for a in driver.arguments(statement))
             function.compile(signature)
-            env[name] = function.overloads[signature].signature.return_type
-    return env
+            known[name] = function.overloads[signature].signature.return_type
+    return known
 
 
 def _array_type(decl: layout.Declared) -> Any:
@@ -99,11 +104,11 @@ def _array_type(decl: layout.Declared) -> Any:
     return types.Array(dtype, max(1, len(decl.dims)), "C")
 
 
-def _type_of(param: driver.Parameter, op: Op, env: Mapping[str, Any]) -> Any:
+def _type_of(param: driver.Parameter, op: Op, known: Mapping[str, Any]) -> Any:
     if param.source in ("state", "scratch"):
-        return env[param.source]
+        return known[param.source]
     if param.source == "static":
-        return env[param.array]
+        return known[param.array]
     if param.source == "at":
         return types.Array(types.int64, 2, "C")
     if param.source == "dim":
@@ -131,15 +136,26 @@ class Space:
         The array is declared writable all the same: a kernel should see the types real callers pass.
         """
         whole = extent.size + 2 * layout.PAGE
-        base = _mmap(None, whole, mmap.PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        base = _mmap(
+            None, whole, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        )
         prot = mmap.PROT_READ | (mmap.PROT_WRITE if kind == "out" else 0)
-        at = _mmap(base + layout.PAGE, extent.size, prot, mmap.MAP_SHARED | _MAP_FIXED, self.fds[kind], extent.offset)
+        at = _mmap(
+            base + layout.PAGE,
+            extent.size,
+            prot,
+            mmap.MAP_SHARED | _MAP_FIXED,
+            self.fds[kind],
+            extent.offset,
+        )
         raw = (ctypes.c_char * max(1, extent.nbytes)).from_address(at + extent.start)
         flat = np.frombuffer(raw, layout.DTYPES[extent.dtype], int(np.prod(extent.shape)))
         return flat.reshape(extent.shape)
 
 
-def _mmap(address: int | None, size: int, prot: int, flags: int, fd: int = -1, offset: int = 0) -> int:
+def _mmap(
+    address: int | None, size: int, prot: int, flags: int, fd: int = -1, offset: int = 0
+) -> int:
     result = _libc.mmap(address, size, prot, flags, fd, offset)
     if result in (None, ctypes.c_void_p(-1).value):
         raise OSError(ctypes.get_errno(), "mmap failed in a worker")
@@ -150,7 +166,13 @@ class Bound:
     """One workload of a stage inside a process: its arrays viewed, prepared and called on command."""
 
     def __init__(
-        self, target: Target, plan: Mapping[str, Any], static: Arrays, arrays: Arrays, kernels: Any, drive: Any
+        self,
+        target: Target,
+        plan: Mapping[str, Any],
+        static: Arrays,
+        arrays: Arrays,
+        kernels: Any,
+        drive: Any,
     ) -> None:
         self.target, self.plan = target, plan
         self.static, self.arrays = static, arrays
@@ -179,13 +201,22 @@ class Bound:
         self.drive(*self.args)
 
 
-def serve(request: Mapping[str, Any], target: Target, fds: list[int], token_fd: int, done_fd: int) -> None:
+def serve(
+    request: Mapping[str, Any], target: Target, fds: list[int], token_fd: int, done_fd: int
+) -> None:
     """Map the stage, say ready, then run one command per token until the pipe closes."""
-    kernels = load(request["build_dir"])
-    drives = {name: load_drive(name, request["variant"]) for name in target.ops}
+    kernels, drives = compiled(request, target)
+    (variant,) = request["variants"]
     space = Space(*fds)
     bound = [
-        Bound(target, w, space.arrays("static", w["static"]), space.inputs(w), kernels, drives[w["op"]])
+        Bound(
+            target,
+            w,
+            space.arrays("static", w["static"]),
+            space.inputs(w),
+            kernels,
+            drives[w["op"], variant],
+        )
         for w in request["workloads"]
     ]
     for fd in fds:
@@ -193,7 +224,10 @@ def serve(request: Mapping[str, Any], target: Target, fds: list[int], token_fd: 
     gc.collect()
     gc.freeze()
     gc.disable()
-    commands: dict[bytes, Callable[[Bound], None]] = {wire.PREPARE: Bound.prepare, wire.CALL: Bound.call}
+    commands: dict[bytes, Callable[[Bound], None]] = {
+        wire.PREPARE: Bound.prepare,
+        wire.CALL: Bound.call,
+    }
     os.write(done_fd, wire.DONE)
     while token := os.read(token_fd, wire.TOKEN.size):
         command, index = wire.TOKEN.unpack(token)
@@ -206,12 +240,14 @@ def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int)
     try:
         target = wire.target_from(request["target"])
         if request["role"] == "build":
-            build(request, target)
+            compiled(request, target)
             os.write(done_fd, wire.DONE)
         else:
             serve(request, target, fds, token_fd, done_fd)
     except BaseException as error:  # the line is only ever shown, never believed
-        os.write(done_fd, wire.FAILED + complaint(error).encode() + b"\n")
+        import traceback
+
+        os.write(done_fd, wire.FAILED + repr(traceback.format_exc()[-700:]).encode() + b"\n")
 
 
 def complaint(error: BaseException) -> str:
@@ -219,4 +255,6 @@ def complaint(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     wanted = [li for li in lines if not li.startswith(("Failed in", "During:", "-", "^", "~"))]
     place = [li for li in lines if "kernels.py" in li][-1:]
-    return f"{type(error).__name__}: {' '.join((wanted or [''])[:3])} {' '.join(place)}"[:600].strip()
+    return f"{type(error).__name__}: {' '.join((wanted or [''])[:3])} {' '.join(place)}"[
+        :600
+    ].strip()

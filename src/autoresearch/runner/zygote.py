@@ -59,7 +59,9 @@ def spawn(sock: socket.socket, request: Mapping[str, Any], fds: list[int]) -> in
         return int(line.readline() or b"0")
 
 
-def _become_worker(sock: socket.socket, request: Mapping[str, Any], fds: list[int], tell: int) -> None:
+def _become_worker(
+    sock: socket.socket, request: Mapping[str, Any], fds: list[int], tell: int
+) -> None:
     try:
         sock.close()
         sandbox.detach(request["tier"], tell)
@@ -68,6 +70,7 @@ def _become_worker(sock: socket.socket, request: Mapping[str, Any], fds: list[in
             write=tuple(request["write"]),
             listed=(sandbox.stdlib(),),
             keep=tuple(fds),
+            directory=request["build_dir"],  # numba's complaints name files relative to here
             memory_bytes=request["memory_bytes"],
             cpu_seconds=request["cpu_seconds"],
         )
