@@ -154,7 +154,8 @@ def binds(statement: ast.stmt) -> frozenset[str]:
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
         targets = [statement.target]
-    return frozenset(n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+    names = (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+    return frozenset(n.id for n in names if isinstance(n.ctx, ast.Store))
 
 
 def bound(root: ast.AST) -> frozenset[str]:
