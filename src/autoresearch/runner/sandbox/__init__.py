@@ -1,7 +1,7 @@
 """The wall between a kernel and the harness: detach, lock down, probe, watch. Knows no targets."""
 
 from .jail import TIERS, Jail, adopt_orphans, detach, lock_down, runtime, stdlib, worker_uid
-from .probe import Rung, probe, report
+from .ladder import Rung, probe, report
 from .watch import maps_ok
 
 __all__ = [

@@ -18,51 +18,10 @@ from typing import NoReturn
 from ...errors import Refusal
 from .acts import ACTS, MEMORY, QUICK, Act, Victim
 from .jail import TIERS, Jail, adopting, detach, lock_down, runtime, stdlib
+from .remedy import remedy
 from .watch import maps_ok
 
 NAMESPACES = ("user", "pid", "net", "ipc")
-# tier, setting under /proc/sys, value that stands in the way ("" = any other cause), remedy
-REMEDIES = (
-    (
-        "T3",
-        "kernel/apparmor_restrict_unprivileged_userns",
-        "1",
-        "Ubuntu restricts user namespaces: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
-    (
-        "T3",
-        "kernel/unprivileged_userns_clone",
-        "0",
-        "User namespaces are off: sudo sysctl kernel.unprivileged_userns_clone=1",
-    ),
-    (
-        "T3",
-        "user/max_user_namespaces",
-        "0",
-        "User namespaces are off: sudo sysctl user.max_user_namespaces=10000",
-    ),
-    (
-        "T3",
-        "",
-        "",
-        "Containers deny namespaces by default: start this one with a seccomp profile that allows "
-        "unshare (Docker: --security-opt seccomp=PROFILE).",
-    ),
-    (
-        "T2",
-        "",
-        "",
-        "Run as root, with the interpreter and this project where user nobody can read them.",
-    ),
-    (
-        "T1",
-        "",
-        "",
-        "Landlock and seccomp need Linux 5.13 on x86_64 or aarch64, landlock in the boot option lsm=, "
-        "and a container profile that allows both.",
-    ),
-    ("T0", "", "", "Use Linux with /proc mounted and room in the temporary directory."),
-)
 
 
 class Broken(Exception):
@@ -91,7 +50,7 @@ def probe(honest: Callable[[], object] = _nothing, jail: Jail | None = None) -> 
     rungs = (_rung(tier, honest, jail, QUICK) for tier in TIERS)
     found = next((rung.tier for rung in rungs if rung.ok), None)
     if not found:
-        raise Refusal("Not even resource limits can hold a worker here.", _remedy("T0"))
+        raise Refusal("Not even resource limits can hold a worker here.", remedy("T0"))
     return found
 
 
@@ -114,21 +73,8 @@ def _rung(
         if got_away := [name for name in owed if not denied[name]]:
             raise Broken(f"A worker could {got_away[0]}.")
     except (Broken, OSError) as error:
-        return Rung(tier, False, str(error), _remedy(tier), denied)
+        return Rung(tier, False, str(error), remedy(tier), denied)
     return Rung(tier, True, "", "", denied)
-
-
-def _remedy(tier: str) -> str:
-    fitting = (text for at, path, value, text in REMEDIES if at == tier and _set(path) == value)
-    return next(fitting)
-
-
-def _set(path: str) -> str:
-    try:
-        with open(f"/proc/sys/{path}", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:  # "" names the directory itself
-        return ""
 
 
 @contextmanager
@@ -204,7 +150,7 @@ class _Trial:
             os.read(waiting, 1)
             for act in acts:
                 os.write(said, _outcome(act, self.victim))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a forked child never returns
             os.write(said, f"{type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(0)
