@@ -14,7 +14,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from . import landlock, linux, seccomp, watch
@@ -166,11 +166,10 @@ def _close_all_but(keep: tuple[int, ...]) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for standard in {0, 1, 2}.difference(keep):
         os.dup2(null, standard)
-    low = 3
-    for kept in sorted({fd for fd in keep if fd > 2}):
-        os.closerange(low, kept)
-        low = kept + 1
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor not in keep:
+            with suppress(OSError):  # the listing's own is closed already
+                os.close(descriptor)
 
 
 def _limit(jail: Jail) -> None:

@@ -92,7 +92,7 @@ def _table(trial: _Trial, acts: tuple[Act, ...]) -> dict[str, bool]:
         denied |= {act.name: word == "denied" for act, word in zip(acts, said)}
         for act in acts[len(said) : len(said) + 1]:
             denied[act.name] = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS
-        acts = acts[len(said) + 1 :]
+        acts, trial = acts[len(said) + 1 :], replace(trial, honest=_nothing)
     return denied
 
 

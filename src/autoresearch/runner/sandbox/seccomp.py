@@ -49,6 +49,8 @@ userfaultfd:323:282 io_uring_setup:425:425 io_uring_enter:426:426 io_uring_regis
 keyctl:250:219 add_key:248:217 request_key:249:218 iopl:172:- ioperm:173:- acct:163:89
 syslog:103:116 quotactl:179:60"""
 
+NAMED = f"{PLAIN} {CHECKED} {WRITING} {ABSENT} {FATAL}"
+
 # AUDIT_ARCH, column of the tables above, number of seccomp(2)
 MACHINES = {"x86_64": (0xC000003E, 1, 317), "aarch64": (0xC00000B7, 2, 277)}
 X32_BIT = 0x40000000
@@ -89,7 +91,8 @@ def _op(code: int, k: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("=HBBI", code, yes, no, k)
 
 
-def _numbers(table: str) -> dict[str, int]:
+def numbers(table: str) -> dict[str, int]:
+    """The calls of one table that this machine has."""
     column = MACHINES[platform.machine()][1]
     rows = (entry.split(":") for entry in table.split())
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
@@ -97,7 +100,7 @@ def _numbers(table: str) -> dict[str, int]:
 
 def number(name: str) -> int:
     """Of a system call that the filter names, on this machine."""
-    return _numbers(f"{PLAIN} {CHECKED} {WRITING} {ABSENT} {FATAL}")[name]
+    return numbers(NAMED)[name]
 
 
 def _opening(argument: int, writing: bool) -> Test:
@@ -131,7 +134,7 @@ def _when(number: int, body: bytes) -> bytes:
 
 
 def _each(table: str, action: int) -> Iterable[bytes]:
-    return (_when(number, _op(RETURN, action)) for number in _numbers(table).values())
+    return (_when(number, _op(RETURN, action)) for number in numbers(table).values())
 
 
 def program(writing: bool) -> bytes:
@@ -141,7 +144,7 @@ def program(writing: bool) -> bytes:
     code += _op(RETURN, KILL) + _op(LOAD, NR_OFFSET)
     code += _op(IF_AT_LEAST, X32_BIT, no=1) + _op(RETURN, KILL)
     code += b"".join(_each(PLAIN + (" " + WRITING if writing else ""), ALLOW))
-    for name, number in _numbers(CHECKED).items():
+    for name, number in numbers(CHECKED).items():
         code += _when(number, b"".join(t.assembled() for t in tests[name]) + _op(RETURN, ALLOW))
     code += b"".join(_each(ABSENT, FAIL | errno.ENOSYS)) + b"".join(_each(FATAL, KILL))
     return code + _op(RETURN, FAIL | errno.EPERM)
