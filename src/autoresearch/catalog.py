@@ -1,0 +1,108 @@
+"""Finds targets under `<root>/targets` and fingerprints everything that may not change in a loop.
+
+Knows folders and digests; runs nothing but a target's own declaration of facts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from .errors import Refusal
+from .model import Target
+from .policy import Policy
+
+IMMUTABLE = ("reference.py", "inputs.py", "run_experiment.py")
+# What measures and decides: a change here makes every stored number incomparable.
+_HARNESS = (
+    *("model.py", "draw.py", "oracle.py", "block.py", "gate.py", "policy.py", "experiment.py"),
+    *("stats", "runner", "simd.py", "simd"),
+)
+_VERSIONED = ("numpy", "numba", "llvmlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One target on disk: `pq-l2` in folder `pq_l2` of `root`."""
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def path(self) -> Path:
+        return self.root / "targets" / self.folder
+
+    @property
+    def kernels(self) -> Path:
+        return self.path / "kernels.py"
+
+    def facts(self) -> Target:
+        """The `TARGET` that run_experiment.py declares."""
+        file = self.path / "run_experiment.py"
+        spec = importlib.util.spec_from_file_location(f"_facts_{self.folder}", file)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+            target = module.TARGET
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise Refusal(f"{file} does not declare a target ({told}).", "Correct it.") from error
+        if not isinstance(target, Target):
+            raise Refusal(f"TARGET in {file} is no Target.", "Write TARGET = Target(...).")
+        return target
+
+    def digest(self, policy: Policy) -> str:
+        """Hash of reference, inputs and run_experiment, of the versions that compile and compute,
+        of the policy, and of the harness's own sources that measure and decide."""
+        hashed = hashlib.sha256(repr(policy).encode())
+        hashed.update(platform.python_version().encode())
+        hashed.update(" ".join(version(p) for p in _VERSIONED).encode())
+        for file in (*(self.path / name for name in IMMUTABLE), *_harness_files()):
+            hashed.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        return hashed.hexdigest()[:16]
+
+
+def _harness_files() -> Iterator[Path]:
+    home = Path(__file__).parent
+    for name in _HARNESS:
+        path = home / name
+        if path.is_dir():
+            yield from sorted(path.rglob("*.py"))
+        elif path.exists():
+            yield path
+
+
+def discover(root: Path) -> tuple[Entry, ...]:
+    """Every target of a project, by name."""
+    found = (root / "targets").glob("*/run_experiment.py")
+    return tuple(sorted((Entry(root, f.parent.name.replace("_", "-")) for f in found), key=lambda e: e.name))
+
+
+def find(root: Path, name: str) -> Entry:
+    """The target called `name`; Refusal with the nearest name when there is none."""
+    entries = {e.name: e for e in discover(root)}
+    wanted = name.replace("_", "-")
+    if wanted in entries:
+        return _complete(entries[wanted])
+    if not entries:
+        raise Refusal(f"There are no targets under {root}.", "Run in a project with targets/<name>/, or pass --root.")
+    near = difflib.get_close_matches(wanted, entries, 1, 0.0)[0]
+    raise Refusal(f"There is no target {name!r}.", f"Did you mean {near!r}? `autoresearch targets` lists all.")
+
+
+def _complete(entry: Entry) -> Entry:
+    for name in IMMUTABLE:
+        if not (entry.path / name).is_file():
+            raise Refusal(f"Target {entry.name} has no {name}.", f"Restore it with `git checkout -- {entry.path / name}`.")
+    return entry

@@ -1,0 +1,380 @@
+"""The harness's side of the sealed call: owns the clock and the lives of workers, zygote and judge.
+
+Knows nothing of keeps, git or the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import Refusal
+from ..model import Fault, Target
+from . import sandbox, wire
+from .builds import Build
+
+Clock = Callable[[], int]
+_MB = 1 << 20
+
+
+def raw_clock() -> int:
+    """Nanoseconds that neither the administrator nor NTP can move."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+
+
+class KernelFault(Exception):
+    """A kernel failed; `fault` holds the verdict it earns."""
+
+    def __init__(self, verdict: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = Fault(verdict, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how a bench works: state directory, the ledger's secret, sandbox tier, core sets.
+
+    `core` is shared by this process and the kernel under the clock; `others` serve the oracle.
+    """
+
+    root: Path
+    folder: str
+    state: Path
+    digest: str
+    secret: bytes
+    machine: str
+    tier: str
+    core: int
+    others: tuple[int, ...]
+
+
+class Helper:
+    """A trusted child process that answers JSON requests."""
+
+    def __init__(self, module: str, cores: Sequence[int]) -> None:
+        self.sock, theirs = socket.socketpair()
+        fd = theirs.fileno()
+        command = [sys.executable, "-I", "-B", "-m", f"{__package__}.{module}", str(fd)]
+        null = subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            command,
+            pass_fds=[fd],
+            stdin=null,
+            stdout=null,
+            stderr=_log(),
+            env=clean_environment(),
+            start_new_session=True,
+        )
+        theirs.close()
+        os.sched_setaffinity(self.process.pid, cores)
+
+    def ask(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> tuple[Any, list[int]]:
+        try:
+            wire.send(self.sock, message, fds)
+            return self.hear()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise Refusal(
+                f"A helper process of the harness died ({self.process.args[5]}).",  # type: ignore[index]
+                "Run `autoresearch doctor`, and again with AUTORESEARCH_TRACE=1 to see its last words.",
+            ) from None
+
+    def hear(self) -> tuple[Any, list[int]]:
+        reply, fds = wire.receive(self.sock)
+        if isinstance(reply, dict) and "refusal" in reply:
+            raise Refusal(*reply["refusal"])
+        return reply, fds
+
+    def close(self) -> None:
+        self.sock.close()
+        self.process.kill()
+        self.process.wait()
+
+
+def _log() -> int | None:
+    return None if os.environ.get("AUTORESEARCH_TRACE") else subprocess.DEVNULL
+
+
+def clean_environment() -> dict[str, str]:
+    """An environment built from scratch: nothing a caller exported reaches a measurement."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
+
+
+class Worker:
+    """One sandboxed process running one build; frozen unless it is being called."""
+
+    def __init__(self, pid: int, token_fd: int, done_fd: int, clock: Clock) -> None:
+        self.pid, self.clock = pid, clock
+        self.token_fd, self.done_fd = token_fd, done_fd
+        self.poll = select.poll()
+        self.poll.register(done_fd, select.POLLIN)
+        self.alive = True
+
+    def ready(self, seconds: float, doing: str) -> None:
+        """Wait until it has loaded (or compiled) everything."""
+        if not self.poll.poll(seconds * 1000):
+            raise KernelFault("timeout", f"{doing} took more than {seconds:.0f} s")
+        self._hear(doing)
+
+    def freeze(self) -> None:
+        self._stop("while loading")
+
+    def call(self, command: bytes, index: int, seconds: float, doing: str) -> int:
+        """Thaw it for one command; ns from before the thaw until its stop is confirmed."""
+        token, pid, milliseconds = wire.TOKEN.pack(command, index), self.pid, seconds * 1000
+        begin = self.clock()
+        os.write(self.token_fd, token)
+        os.kill(pid, signal.SIGCONT)
+        finished = self.poll.poll(milliseconds)
+        self._stop(doing)
+        end = self.clock()
+        if not finished:
+            raise KernelFault("timeout", f"{doing} took more than {seconds:.1f} s")
+        self._hear(doing)
+        return end - begin
+
+    def _stop(self, doing: str) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            self.alive = False
+            told = os.read(self.done_fd, 4096) if self.poll.poll(0) else b""
+            raise _last_words(told, doing) or KernelFault(*_death(status, doing))
+
+    def _hear(self, doing: str) -> None:
+        told = os.read(self.done_fd, 4096)
+        if told != wire.DONE:
+            self.kill()
+            raise _last_words(told, doing) or KernelFault(
+                "crash", f"{doing}: the worker spoke out of turn"
+            )
+
+    def status(self) -> dict[str, int]:
+        """High-water mark and resident size in bytes, time waited for a core in ns."""
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        lines = dict(line.split(":", 1) for line in text.splitlines() if line.startswith("Vm"))
+        kb = {name: int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")}
+        run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return {
+            "peak": kb["VmHWM"],
+            "resident": kb["VmRSS"],
+            "run_ns": int(run),
+            "waited_ns": int(waited),
+        }
+
+    def kill(self) -> None:
+        """Kill and reap; with it dies everything in its pid namespace."""
+        if self.alive:
+            self.alive = False
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+    def close(self) -> None:
+        self.kill()
+        os.close(self.token_fd)
+        os.close(self.done_fd)
+
+
+def _last_words(told: bytes, doing: str) -> KernelFault | None:
+    """The worker's own complaint, made harmless: it is shown, never believed."""
+    if not told.startswith(wire.FAILED):
+        return None
+    text = told[1:].decode(errors="replace").split("\n")[0]
+    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:1400]}")
+
+
+def _death(status: int, doing: str) -> tuple[str, str]:
+    if not os.WIFSIGNALED(status):
+        return "crash", f"{doing}: the worker exited before it was done"
+    name = signal.Signals(os.WTERMSIG(status)).name
+    if name == "SIGXCPU":
+        return "timeout", f"{doing}: over the CPU limit"
+    return "crash", f"{doing}: {name}{_MEANINGS.get(name, '')}"
+
+
+_MEANINGS = {
+    "SIGSEGV": " (a write to an input, or an access over 64 bytes outside an array)",
+    "SIGBUS": " (an access outside an array)",
+    "SIGSYS": " (a forbidden system call)",
+    "SIGKILL": " (over its memory or CPU limit)",
+    "SIGABRT": " (aborted: out of memory, or a broken heap)",
+}
+
+
+class Stage:
+    """A battery or timed stage the judge was asked to draw; its plan and memory arrive when needed."""
+
+    def __init__(self, key: int, labels: Sequence[str], operations: Sequence[int]) -> None:
+        self.key, self.labels, self.operations = key, labels, operations
+        self.plan: list[dict[str, Any]] = []
+        self.fds: list[int] = []
+
+    def arrived(self, plan: list[dict[str, Any]], fds: list[int]) -> None:
+        self.plan, self.fds = plan, fds
+
+    @property
+    def bytes(self) -> int:
+        return sum(os.fstat(fd).st_size for fd in self.fds)
+
+    def arm(self, arm: int) -> list[int]:
+        """The descriptors one arm's worker gets: shared inputs, its own outputs."""
+        return [*self.fds[:2], self.fds[2 + arm]]
+
+    def close(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+
+
+class Bench:
+    """Zygote and judge for one target, started together; everything under it dies with it."""
+
+    def __init__(self, place: Place, clock: Clock = raw_clock) -> None:
+        self.place, self.clock = place, clock
+        self.stages: list[Stage] = []
+        self.ordered: list[Stage] = []
+        self.affinity = os.sched_getaffinity(0)
+        self.workers: list[Worker] = []
+        self.libraries = [sys.base_prefix, sys.prefix, "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+
+    def __enter__(self) -> Bench:
+        sandbox.adopt_orphans()
+        every = {self.place.core, *self.place.others}
+        self.judge = Helper("judge", self.place.others)
+        self.zygote = Helper("zygote", every)
+        try:
+            os.sched_setaffinity(0, {self.place.core})
+            facts, _ = self.judge.ask(self._opening())
+            self.facts: dict[str, Any] = facts
+            self.target: Target = wire.target_from(facts["target"])
+            self.zygote.hear()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _opening(self) -> dict[str, str]:
+        place = self.place
+        return {
+            "root": str(place.root),
+            "folder": place.folder,
+            "reference_dir": str(place.state / "reference" / place.digest),
+            "vault": str(place.state / "static" / place.digest),
+            "secret": place.secret.hex(),
+        }
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self.workers:
+            worker.close()
+        for helper in (self.zygote, self.judge):
+            helper.close()
+        for stage in self.stages:
+            stage.close()
+        os.sched_setaffinity(0, self.affinity)
+        sandbox.adopt_orphans(False)
+
+    def ask(self, verb: str, **request: Any) -> Any:
+        """One request to the judge; stages ordered before it arrive first."""
+        self.collect()
+        return self.judge.ask({"do": verb, **request})[0]
+
+    def order(self, verb: str, labels: Sequence[str], counts: Sequence[int], **request: Any) -> Stage:
+        """Have the judge draw a stage on its own core while this process goes on."""
+        stage = Stage(len(self.stages), labels, counts)
+        wire.send(self.judge.sock, {"do": verb, "key": stage.key, **request})
+        self.stages.append(stage)
+        self.ordered.append(stage)
+        return stage
+
+    def collect(self) -> None:
+        """Wait for every ordered stage: nothing is drawn while a call is timed."""
+        while self.ordered:
+            reply, fds = self.judge.hear()
+            self.ordered.pop(0).arrived(reply["plan"], fds)
+
+    def canary(self) -> int:
+        """ns of a fixed piece of work that no kernel can touch; the least of three."""
+        return min(self._canary() for _ in range(3))
+
+    def _canary(self) -> int:
+        begin = self.clock()
+        sum(range(20_000))
+        return self.clock() - begin
+
+    def compile(self, build: Build, variants: set[int], seconds: float) -> float:
+        """Compile the missing layout variants in a sandbox that may write to the cache; seconds taken."""
+        present = build.variants(self.place.secret)
+        missing = variants - present
+        if not missing:
+            return 0.0
+        begin = self.clock()
+        request = {"role": "build", "variants": sorted(missing)}
+        worker = self._spawn(build, request, write=[str(build.cache)])
+        try:
+            worker.ready(seconds, "compile")
+        finally:
+            self.dismiss(worker)
+        build.seal(self.place.secret, present | missing)
+        return (self.clock() - begin) / 1e9
+
+    def worker(self, build: Build, variant: int, stage: Stage, arm: int) -> Worker:
+        """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""
+        self.collect()
+        request = {"role": "serve", "variants": [variant], "workloads": stage.plan}
+        return self._spawn(build, request, stage.arm(arm), memory=stage.bytes)
+
+    def settle(self, worker: Worker, seconds: float) -> None:
+        """Wait until it has loaded, then pin it to the measuring core and freeze it."""
+        worker.ready(seconds, "load")
+        worker.freeze()
+        os.sched_setaffinity(worker.pid, {self.place.core})
+
+    def dismiss(self, worker: Worker) -> None:
+        worker.close()
+        self.workers.remove(worker)
+
+    def _spawn(
+        self,
+        build: Build,
+        request: Mapping[str, Any],
+        regions: Sequence[int] = (),
+        write: Sequence[str] = (),
+        memory: int = 0,
+    ) -> Worker:
+        token_read, token_write = os.pipe()
+        done_read, done_write = os.pipe()
+        message = {
+            **request,
+            "tier": self.place.tier,
+            "target": asdict(self.target),
+            "build_dir": str(build.directory),
+            "read": [str(build.directory)],
+            "write": list(write),
+            "memory_bytes": 4096 * _MB + memory,
+            "cpu_seconds": 120,
+        }
+        reply, _ = self.zygote.ask(message, [token_read, done_write, *regions])
+        os.close(token_read)
+        os.close(done_write)
+        if not reply["pid"]:
+            raise Refusal(
+                f"A worker could not enter sandbox tier {self.place.tier}.",
+                "Run `autoresearch doctor` to see which tiers this machine reaches.",
+            )
+        worker = Worker(reply["pid"], token_write, done_read, self.clock)
+        self.workers.append(worker)
+        return worker

@@ -1,0 +1,120 @@
+"""Build directories: one per content of everything that goes into a kernel's machine code.
+
+numba's own cache does not notice changes in imported files; a directory named by the hash of the
+kernel, its drivers, `simd` and the versions cannot return yesterday's kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ..model import Target
+from . import driver
+
+_COMPILERS = ("numpy", "numba", "llvmlite")
+_ELF = b"\x7fELF"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A kernel's text and where its machine code is (or will be)."""
+
+    directory: Path
+    digest: str
+
+    @property
+    def cache(self) -> Path:
+        return self.directory / "cache"
+
+    def variants(self, secret: bytes) -> set[int]:
+        """The layout variants compiled so far; none when the cache is not what we left there."""
+        try:
+            tag, *names = (self.directory / "seal").read_text().split()
+        except (OSError, ValueError):
+            return set()
+        return {int(n) for n in names} if tag == self._tag(secret) else set()
+
+    def seal(self, secret: bytes, variants: set[int]) -> None:
+        """Record that `variants` are compiled, under a code over every byte of the cache."""
+        names = " ".join(map(str, sorted(variants)))
+        (self.directory / "seal").write_text(f"{self._tag(secret)} {names}\n")
+
+    def _tag(self, secret: bytes) -> str:
+        hashed = hashlib.blake2b(key=secret, digest_size=16)
+        for file in sorted((*self.cache.iterdir(), *self.directory.glob("*.py"))):
+            hashed.update(file.name.encode() + b"\0" + file.read_bytes())
+        return hashed.hexdigest()
+
+
+def lay_down(folder: Path, target: Target, text: bytes, machine: str, label: str = "") -> Build:
+    """Write kernel and drivers into their build directory (or find them there)."""
+    sources = {"kernels.py": text.decode()} | drivers(target)
+    digest = _digest(sources, machine + label)
+    build = Build(folder / digest, digest)
+    if not (build.directory / "sources").exists():
+        build.cache.mkdir(parents=True, exist_ok=True)
+        for name, source in sources.items():
+            (build.directory / name).write_text(source)
+        (build.directory / "sources").touch()
+    os.utime(build.directory)
+    return build
+
+
+def drivers(target: Target) -> dict[str, str]:
+    """The text of every driver, by file name."""
+    return {
+        f"drive_{op}_{variant}.py": driver.source(target, op, variant)
+        for op in target.ops
+        for variant in range(len(driver.NOPS))
+    }
+
+
+def prune(folder: Path, keep: int = 40) -> None:
+    """Drop the least recently used builds: a night makes hundreds, a few MB each."""
+    old = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)[:-keep]
+    for directory in old:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def code_digest(build: Build) -> str:
+    """Hash of the machine code itself, read from the cached object files without unpickling them.
+
+    Two texts with the same digest compile to the same instructions. Empty when nothing is cached.
+    """
+    parts = []
+    for file in sorted(build.cache.glob("drive_*_0.*.nbc")):
+        parts += [part for elf in _objects(file.read_bytes()) for part in _text(elf)]
+    return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
+
+
+def _digest(sources: dict[str, str], machine: str) -> str:
+    simd = Path(__file__).parent.parent / "simd.py"
+    parts = [machine, platform.python_version(), *(f"{p} {version(p)}" for p in _COMPILERS)]
+    parts += [f"{name}\0{source}" for name, source in sorted(sources.items())]
+    parts += [simd.read_text()] if simd.exists() else []
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _objects(data: bytes) -> Iterator[bytes]:
+    """Every ELF image inside a numba cache file, which holds it as one plain run of bytes."""
+    at = data.find(_ELF)
+    while at >= 0:
+        yield data[at:]
+        at = data.find(_ELF, at + 1)
+
+
+def _text(elf: bytes) -> Iterator[bytes]:
+    """The executable sections of a 64-bit little-endian ELF object."""
+    table, size, count = struct.unpack_from("<Q10xHH", elf, 0x28)
+    for i in range(count):
+        flags, _, offset, length = struct.unpack_from("<QQQQ", elf, table + i * size + 8)
+        if flags & 4:  # SHF_EXECINSTR
+            yield elf[offset : offset + length]

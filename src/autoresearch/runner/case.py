@@ -1,0 +1,181 @@
+"""One workload of a stage as the oracle process holds it: batches drawn, laid out, answered, checked.
+
+Trusted side only. Knows arrays and the reference; nothing of workers, clocks or verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .. import oracle
+from ..model import Target, Workload
+from . import layout, worker
+
+Operation = Mapping[str, Any]  # the arrays and scalars of one operation by name
+
+
+class Case:
+    """A workload's static data, `batches` fresh batches of `operations` each, and their true outputs."""
+
+    def __init__(
+        self,
+        target: Target,
+        inputs: ModuleType,
+        workload: Workload,
+        static: Mapping[str, layout.Array],
+        operations: int,
+        misaligned: bool = False,
+    ) -> None:
+        self.target, self.inputs, self.workload = target, inputs, workload
+        self.op = target.ops[workload.op]
+        self.operations, self.misaligned = operations, misaligned
+        self.regions = {kind: layout.Region() for kind in ("static", "each", "out")}
+        self.dims: dict[str, int] = {}
+        self.static = static
+        self.images: list[layout.Array] = []
+        self.expected: list[layout.Array] = []
+        self.truths: list[list[Mapping[str, Any]]] = []
+
+    def draw(self, batches: int, rng: np.random.Generator) -> None:
+        """Draw every batch, decide where it lies and write it down."""
+        spec = self.workload.spec
+        drawn = [
+            [self.inputs.each(rng, spec, self.static) for _ in range(self.operations)]
+            for _ in range(batches)
+        ]
+        self._bind(drawn[0][0])
+        self._lay_static()
+        lengths = [self._lengths(batch) for batch in drawn]
+        self._lay(lengths)
+        self.images = [self._image(b, n, rng) for b, n in zip(drawn, lengths, strict=True)]
+        truth = self._truth()
+        self.truths = [[truth(each) for each in batch] for batch in drawn]
+
+    def answer(self, reference: ModuleType, drive: Any) -> None:
+        """Run the reference over every batch: the expected outputs."""
+        bound = worker.Bound(
+            self.target,
+            self.plan(dict.fromkeys(self.regions, 0)),
+            dict(self.static),
+            {},
+            reference,
+            drive,
+        )
+        for image in self.images:
+            out = np.zeros(self.regions["out"].size, np.uint8)
+            bound.arrays = self.regions["each"].views(image) | self.regions["out"].views(out)
+            bound.prepare()
+            bound.call()
+            self.expected.append(out)
+
+    def plan(self, bases: Mapping[str, int]) -> dict[str, Any]:
+        """What a worker must know: where arrays lie. No seed, no data."""
+        return {
+            "op": self.workload.op,
+            "operations": self.operations,
+            "shapes": {n: self._shape(n) for n, d in self._declared().items() if len(d.dims) > 1},
+            **{kind: region.plan(bases[kind]) for kind, region in self.regions.items()},
+        }
+
+    def check(self, batch: int, out: layout.Array, poison: layout.Array) -> str | None:
+        """None, or one sentence on the first thing wrong with what a call left in `out`."""
+        for extent in self.regions["out"].extents:
+            for now, was in zip(extent.margins(out), extent.margins(poison), strict=True):
+                if not np.array_equal(now, was):
+                    return f"{extent.name} was written over {layout.SLACK} bytes outside its bounds"
+        for i, truth in enumerate(self.truths[batch]):
+            told = oracle.check(
+                self.op,
+                self._read(self.expected[batch], batch, i),
+                self._read(out, batch, i),
+                truth,
+            )
+            if told:
+                return f"operation {i}: {told}"
+        return None
+
+    def _truth(self) -> Callable[[Operation], Mapping[str, Any]]:
+        make = getattr(self.inputs, "truth", None)
+        answer: Callable[[Operation], Mapping[str, Any]] = (
+            make(self.workload, self.static) if make else lambda each: {}
+        )
+        return answer
+
+    def _declared(self) -> dict[str, layout.Declared]:
+        return {n: layout.declared(t) for n, t in {**self.op.each, **self.op.out}.items()}
+
+    def _bind(self, each: Operation) -> None:
+        for names, arrays in ((self.target.static, self.static), (self.op.each, each)):
+            for name, text in names.items():
+                layout.bind(layout.declared(text), np.shape(arrays[name]), self.dims, name)
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return layout.resolve(self._declared()[name], self.dims)
+
+    def _lay_static(self) -> None:
+        for name, text in self.target.static.items():
+            dtype = layout.declared(text).dtype
+            self.regions["static"].add(name, dtype, self.static[name].shape, self.misaligned)
+
+    def _lengths(self, batch: Sequence[Operation]) -> dict[str, list[int]]:
+        """Elements of every array in each operation; an output of varying length has its capacity."""
+        lengths = {}
+        for name, decl in self._declared().items():
+            if decl.scalar:
+                continue
+            if not decl.ragged:
+                lengths[name] = [int(np.prod(self._shape(name), dtype=np.int64))] * len(batch)
+            elif name in self.op.each:
+                lengths[name] = [len(each[name]) for each in batch]
+            else:
+                lengths[name] = [self.inputs.capacity(self.workload.spec, e)[name] for e in batch]
+        return lengths
+
+    def _lay(self, lengths: Sequence[Mapping[str, list[int]]]) -> None:
+        for name, decl in self._declared().items():
+            total = self.operations
+            if not decl.scalar:
+                itemsize = layout.DTYPES[decl.dtype].itemsize
+                total = max(int(layout.slots(n[name], itemsize)[-1, 1]) for n in lengths)
+                self.regions["each"].add(f"{name}_at", "i64", (self.operations, 2))
+            kind = "each" if name in self.op.each else "out"
+            self.regions[kind].add(name, decl.dtype, (total,), self.misaligned and not decl.scalar)
+
+    def _image(
+        self, batch: Sequence[Operation], lengths: Mapping[str, list[int]], rng: np.random.Generator
+    ) -> layout.Array:
+        """The bytes of one batch; everything between the arrays is random."""
+        image = rng.integers(0, 256, self.regions["each"].size, dtype=np.uint8)
+        views = self.regions["each"].views(image)
+        for name, decl in self._declared().items():
+            if not decl.scalar:
+                views[f"{name}_at"][...] = layout.slots(
+                    lengths[name], layout.DTYPES[decl.dtype].itemsize
+                )
+            if name in self.op.each:
+                for i, each in enumerate(batch):
+                    _piece(views, name, decl, i)[...] = np.ravel(each[name])
+        return image
+
+    def _read(self, out: layout.Array, batch: int, i: int) -> dict[str, layout.Array]:
+        views = self.regions["each"].views(self.images[batch]) | self.regions["out"].views(out)
+        found = {
+            n: (_piece(views, n, d, i), d) for n, d in self._declared().items() if n in self.op.out
+        }
+        return {
+            n: piece.reshape(self._shape(n)) if d.dims else piece.reshape(()) if d.scalar else piece
+            for n, (piece, d) in found.items()
+        }
+
+
+def _piece(
+    views: Mapping[str, layout.Array], name: str, decl: layout.Declared, i: int
+) -> layout.Array:
+    if decl.scalar:
+        return views[name][i : i + 1]
+    begin, end = views[f"{name}_at"][i]
+    return views[name][begin:end]

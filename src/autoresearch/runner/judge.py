@@ -1,0 +1,248 @@
+"""The oracle process: draws inputs, knows the expected outputs, poisons and checks what workers write.
+
+Started as `python -I -B -m autoresearch.runner.judge FD`. It trusts the target's reference and inputs
+(their digest was checked), never sees the candidate's text, and nothing of it is mapped in a worker
+but the inputs of the current call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import mmap
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Refusal
+from ..model import Workload
+from . import driver, layout, wire, worker
+from .case import Case
+from .vault import Vault
+
+_PR_SET_PDEATHSIG = 1
+_KINDS = ("static", "each", "out")
+
+
+class Stage:
+    """All cases of one stage in four shared regions: static, each, and the outputs of either arm."""
+
+    def __init__(self, cases: Sequence[Case], rng: np.random.Generator) -> None:
+        self.cases = cases
+        self.bases: list[dict[str, int]] = []
+        ends = dict.fromkeys(_KINDS, 0)
+        for case in cases:
+            self.bases.append(dict(ends))
+            ends = {kind: ends[kind] + case.regions[kind].size for kind in _KINDS}
+        self.files = [_Shared(ends[kind]) for kind in (*_KINDS, "out")]
+        largest = max(case.regions["out"].size for case in cases)
+        self.pool = rng.integers(0, 256, largest + layout.PAGE, dtype=np.uint8)
+        self.shift = 0
+        for case, base in zip(cases, self.bases, strict=True):
+            static = case.regions["static"].views(self.files[0].memory[base["static"] :])
+            for name, view in static.items():
+                view[...] = case.static[name]
+
+    def plan(self) -> list[dict[str, Any]]:
+        return [case.plan(base) for case, base in zip(self.cases, self.bases, strict=True)]
+
+    def descriptors(self) -> list[int]:
+        """Read-only descriptors of the inputs, writable ones of the two outputs; the caller closes them."""
+        return [f.read_only() for f in self.files[:2]] + [f.fd for f in self.files[2:]]
+
+    def load(self, index: int, batch: int) -> None:
+        """Lay out one fresh batch and poison both arms' outputs with another stretch of the pool."""
+        case, base = self.cases[index], self.bases[index]
+        image = case.images[batch]
+        self.files[1].memory[base["each"] : base["each"] + image.size] = image
+        self.shift = (self.shift + 449) % layout.PAGE
+        for arm in (0, 1):
+            self._out(index, arm)[...] = self._poison(index)
+
+    def check(self, index: int, batch: int, arm: int) -> str | None:
+        return self.cases[index].check(batch, self._out(index, arm), self._poison(index))
+
+    def _out(self, index: int, arm: int) -> layout.Array:
+        begin = self.bases[index]["out"]
+        return self.files[2 + arm].memory[begin : begin + self.cases[index].regions["out"].size]
+
+    def _poison(self, index: int) -> layout.Array:
+        return self.pool[self.shift : self.shift + self.cases[index].regions["out"].size]
+
+
+class _Shared:
+    """An anonymous shared file, mapped writable here."""
+
+    def __init__(self, size: int) -> None:
+        size = max(size, layout.PAGE)
+        self.fd = os.memfd_create("stage", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, size)
+        self.memory = np.frombuffer(mmap.mmap(self.fd, size), np.uint8)
+
+    def read_only(self) -> int:
+        """A new description that no mprotect can make writable."""
+        return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+class Judge:
+    """Answers the harness's requests about one target; holds the stages it was asked to draw."""
+
+    def __init__(self, root: str, folder: str, reference_dir: str, vault: Vault) -> None:
+        sys.path[:0] = [root, reference_dir]
+        package = f"targets.{folder}"
+        self.inputs = importlib.import_module(f"{package}.inputs")
+        self.target = importlib.import_module(f"{package}.run_experiment").TARGET
+        self.reference = importlib.import_module(f"{package}.reference")
+        self.vault = vault
+        self.stages: dict[int, Stage] = {}
+        self.drives = self._load_reference()
+
+    def _load_reference(self) -> dict[str, Any]:
+        """The reference behind the same generated driver, its machine code cached per digest."""
+        worker.caching.CacheImpl._locator_classes = [_ReferenceLocator]
+        sys.modules["kernels"] = self.reference
+        for function in vars(self.reference).values():
+            worker.cached(function)
+        return {name: worker.load_drive(name, 0) for name in self.target.ops}
+
+    def facts(self) -> dict[str, Any]:
+        work = [self._work(w) for w in self.inputs.WORKLOADS]
+        return {
+            "target": asdict(self.target),
+            "workloads": [asdict(w) for w in self.inputs.WORKLOADS],
+            "work": work,
+            "battery": [
+                f"{w.label}{odd}" for w in self.inputs.BATTERY for odd in ("", ",misaligned")
+            ],
+        }
+
+    def hide(self, seed: int, share: float) -> dict[str, Any]:
+        """The workloads of a confirmation: `share` of them (at least one an op) moved to shapes drawn
+        from JITTER, which nobody could have prepared for."""
+        rng = np.random.default_rng(seed)
+        workloads = list(self.inputs.WORKLOADS)
+        chosen: set[int] = set()
+        for op in self.target.ops:
+            own = [i for i, w in enumerate(workloads) if w.op == op]
+            chosen |= set(rng.permutation(own)[: max(1, round(share * len(own)))].tolist())
+        hidden = [self._jittered(w, rng) if i in chosen else w for i, w in enumerate(workloads)]
+        return {
+            "workloads": [asdict(w) for w in hidden],
+            "work": [self._work(w) for w in hidden],
+            "hidden": sorted(chosen),
+        }
+
+    def _jittered(self, workload: Workload, rng: np.random.Generator) -> Workload:
+        drawn = {k: v[int(rng.integers(len(v)))] for k, v in self.inputs.JITTER.items()}
+        return Workload(workload.op, {**workload.spec, **drawn})
+
+    def _work(self, workload: Workload) -> dict[str, float]:
+        return asdict(self.inputs.work(workload))
+
+    def open_stage(
+        self,
+        workloads: Sequence[Mapping[str, Any]],
+        operations: Sequence[int],
+        batches: int,
+        seed: int,
+    ) -> Stage:
+        """Draw a timed stage; hidden shapes get fresh static data, declared ones the vault's."""
+        rng = np.random.default_rng(seed)
+        known = [(w.op, w.spec) for w in self.inputs.WORKLOADS]
+        cases = []
+        for facts, count in zip(workloads, operations, strict=True):
+            w = Workload(**facts)
+            draw = self._draw(w)
+            static = self.vault.get(w, draw) if (w.op, w.spec) in known else draw(rng)
+            cases.append(Case(self.target, self.inputs, w, static, count))
+        return self._open(cases, batches, rng)
+
+    def open_battery(self, batches: int, seed: int) -> Stage:
+        """Draw the battery afresh, every case aligned and misaligned, two operations a batch."""
+        rng = np.random.default_rng(seed)
+        cases = []
+        for w in self.inputs.BATTERY:
+            static = self._draw(w)(rng)
+            cases += [Case(self.target, self.inputs, w, static, 2, odd) for odd in (False, True)]
+        return self._open(cases, batches, rng)
+
+    def _draw(self, workload: Workload) -> Any:
+        return lambda rng: self.inputs.static(rng, workload.spec) if self.target.static else {}
+
+    def _open(self, cases: list[Case], batches: int, rng: np.random.Generator) -> Stage:
+        for case in cases:
+            case.draw(batches, rng)
+            case.answer(self.reference, self.drives[case.workload.op])
+        gc.collect()
+        return Stage(cases, rng)
+
+    def close_stage(self, key: int) -> dict[str, Any]:
+        self.stages.pop(key)
+        return {}
+
+
+class _ReferenceLocator(worker.Locator):
+    """The reference's machine code lies beside its drivers, in a directory named by the digest."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self.path = str(Path(sys.path[1]) / "cache")
+
+
+def serve(sock: socket.socket, judge: Judge) -> None:
+    """Answer requests until the harness closes the socket. `load` and `check` come between timed calls."""
+    gc.freeze()
+    gc.disable()  # collected when a stage opens
+    while True:
+        try:
+            request, _ = wire.receive(sock)
+        except EOFError:
+            return
+        reply, fds = answer(judge, request.pop("do"), request)
+        wire.send(sock, reply, fds)
+        for fd in fds:
+            os.close(fd)
+
+
+def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[int]]:
+    """One request's reply and descriptors; a target's own fault becomes a refusal in the harness."""
+    try:
+        if verb in ("open_stage", "open_battery"):
+            key = request.pop("key")
+            stage = judge.stages[key] = getattr(judge, verb)(**request)
+            return {"plan": stage.plan()}, stage.descriptors()
+        if verb in ("load", "check"):
+            return {"told": getattr(judge.stages[request.pop("key")], verb)(**request)}, []
+        return getattr(judge, verb)(**request), []
+    except Refusal as refusal:
+        return {"refusal": [refusal.what, refusal.remedy]}, []
+    except Exception as error:
+        what = f"The target's own inputs or reference failed: {type(error).__name__}: {error}."
+        return {"refusal": [what, "Correct the target and run its baseline again."]}, []
+
+
+def main(fd: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    sock = socket.socket(fileno=fd)
+    request, _ = wire.receive(sock)
+    vault = Vault(Path(request["vault"]), bytes.fromhex(request["secret"]))
+    try:
+        judge = Judge(request["root"], request["folder"], request["reference_dir"], vault)
+    except Exception as error:
+        what = f"Target {request['folder']} cannot be loaded: {type(error).__name__}: {error}."
+        wire.send(sock, {"refusal": [what, "Correct its files (see docs/adding-a-target.md)."]})
+        return
+    wire.send(sock, judge.facts())
+    serve(sock, judge)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,187 @@
+"""One spawn pair: two fresh workers, every workload once per arm and round, everything checked.
+
+Also the battery, which is the same calls without a clock. Knows nothing of verdict rules or git.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model import FloatArray, Pair
+from ..policy import Policy
+from . import sandbox, wire
+from .bench import Bench, KernelFault, Stage, Worker
+from .builds import Build
+
+INCUMBENT, CANDIDATE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A build and the layout variant of it to run."""
+
+    build: Build
+    variant: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A pair and what was seen beside it: ns of `prepare` f64[2, w], peak bytes of either arm above
+    the moment it was loaded, and bytes each held after preparing everything."""
+
+    pair: Pair
+    prepare_ns: FloatArray
+    peak_bytes: tuple[int, int]
+    prepared_bytes: tuple[int, int]
+
+
+class ArmFault(KernelFault):
+    """A kernel failed in `arm` of a pair."""
+
+    def __init__(self, fault: KernelFault, arm: int) -> None:
+        super().__init__(fault.fault.verdict, fault.fault.reason)
+        self.arm = arm
+
+
+def measure(
+    bench: Bench,
+    stage: Stage,
+    arms: tuple[Arm, Arm],
+    limits: Sequence[float],
+    policy: Policy,
+    rng: np.random.Generator,
+) -> Measured:
+    """Measure one spawn pair; `limits` are the seconds one call of each workload may take.
+
+    Raises `ArmFault` when a kernel is wrong, slow beyond the limits, or dies.
+    """
+    with _spawned(bench, stage, arms, policy, rng) as workers:
+        session = _Session(bench, stage, workers, limits)
+        before = bench.canary()
+        loaded = [w.status() for w in workers]
+        prepare = np.array([[session.prepare(w, arm) for w in session.indices] for arm in (0, 1)])
+        for w in session.indices:
+            session.round(w, policy.rounds, (0, 1))
+        warm = [w.status() for w in workers]
+        ns = _rounds(session, policy.rounds, rng)
+        done = [w.status() for w in workers]
+        void = _void(warm, done, ns, before, bench.canary(), policy)
+        session.inspect()
+    per_op = ns / np.asarray(stage.operations)
+    pair = Pair(per_op[0], per_op[1], (arms[0].variant, arms[1].variant), void)
+    peak = [d["peak"] - s["resident"] for s, d in zip(loaded, done, strict=True)]
+    held = [d["resident"] - s["resident"] for s, d in zip(loaded, warm, strict=True)]
+    return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]))
+
+
+def battery(bench: Bench, stage: Stage, arm: Arm, limits: Sequence[float], policy: Policy) -> None:
+    """Run every case of the battery in one worker, twice under different poison.
+
+    Raises `ArmFault` at the first wrong output.
+    """
+    worker = bench.worker(arm.build, arm.variant, stage, CANDIDATE)
+    with _blaming(CANDIDATE):
+        bench.settle(worker, policy.spawn_s)
+        session = _Session(bench, stage, (worker, worker), limits)
+        for w in session.indices:
+            session.prepare(w, CANDIDATE)
+            for batch in range(2):
+                session.round(w, batch, (CANDIDATE,))
+        session.inspect()
+    bench.dismiss(worker)
+
+
+def _rounds(session: _Session, rounds: int, rng: np.random.Generator) -> FloatArray:
+    """ns f64[2, r, w]; the arms' order by fair coin in ABBA blocks."""
+    ns = np.empty((2, rounds, len(session.indices)))
+    for r in range(rounds):
+        if r % 2 == 0:
+            first = rng.integers(2, size=len(session.indices))
+        for w in session.indices:
+            lead = int(first[w]) ^ (r % 2)
+            ns[:, r, w] = session.round(w, r, (lead, 1 - lead))
+    return ns
+
+
+class _Session:
+    """The calls of one pair, each with its fresh input, poison, clock and check."""
+
+    def __init__(
+        self, bench: Bench, stage: Stage, workers: tuple[Worker, Worker], limits: Sequence[float]
+    ) -> None:
+        self.bench, self.stage, self.workers, self.limits = bench, stage, workers, limits
+        self.indices = range(len(stage.plan))
+
+    def prepare(self, index: int, arm: int) -> int:
+        doing = f"prepare for {self.stage.labels[index]}"
+        with _blaming(arm):
+            return self.workers[arm].call(wire.PREPARE, index, self.limits[index], doing)
+
+    def round(self, index: int, batch: int, order: Sequence[int]) -> tuple[int, int]:
+        """One batch on the arms in `order`; ns by arm. Both outputs are checked in full."""
+        ns = [0, 0]
+        self.bench.ask("load", key=self.stage.key, index=index, batch=batch)
+        for arm in order:
+            with _blaming(arm):
+                ns[arm] = self.workers[arm].call(
+                    wire.CALL, index, self.limits[index], self.stage.labels[index]
+                )
+        for arm in order:
+            told = self.bench.ask("check", key=self.stage.key, index=index, batch=batch, arm=arm)
+            if told["told"]:
+                fault = KernelFault("incorrect", f"{self.stage.labels[index]}: {told['told']}")
+                raise ArmFault(fault, arm)
+        return ns[0], ns[1]
+
+    def inspect(self) -> None:
+        """No library or thread may have appeared in a worker."""
+        for arm, worker in enumerate(self.workers):
+            told = sandbox.maps_ok(worker.pid, self.bench.libraries)
+            if told:
+                raise ArmFault(KernelFault("crash", told), arm)
+
+
+@contextmanager
+def _spawned(
+    bench: Bench, stage: Stage, arms: tuple[Arm, Arm], policy: Policy, rng: np.random.Generator
+) -> Iterator[tuple[Worker, Worker]]:
+    """Two frozen workers, created in random order; they load side by side, untimed."""
+    workers: dict[int, Worker] = {}
+    for arm in rng.permutation(2).tolist():
+        workers[arm] = bench.worker(arms[arm].build, arms[arm].variant, stage, arm)
+    for arm, worker in workers.items():
+        with _blaming(arm):
+            bench.settle(worker, policy.spawn_s)
+    yield workers[INCUMBENT], workers[CANDIDATE]
+    for worker in workers.values():
+        bench.dismiss(worker)
+
+
+@contextmanager
+def _blaming(arm: int) -> Iterator[None]:
+    try:
+        yield
+    except ArmFault:
+        raise
+    except KernelFault as fault:
+        raise ArmFault(fault, arm) from None
+
+
+def _void(
+    before: Sequence[dict[str, int]],
+    after: Sequence[dict[str, int]],
+    ns: FloatArray,
+    canary_before: int,
+    canary_after: int,
+    policy: Policy,
+) -> str:
+    """A cause that cannot see which arm is faster, or nothing."""
+    waited = max(b["waited_ns"] - a["waited_ns"] for a, b in zip(before, after, strict=True))
+    if waited > policy.wait_share * ns.sum(axis=(1, 2)).max():
+        return f"{waited / 1e6:.1f} ms waiting for a core"
+    ratio = max(canary_before, canary_after) / min(canary_before, canary_after)
+    return f"canary off by {ratio:.2f}x" if ratio > policy.canary_band else ""

@@ -1,0 +1,45 @@
+"""Every product is summed in two passes."""
+
+import numpy as np
+from numba import njit
+
+
+@njit
+def prepare(weights):
+    """weights f32[n] -> state."""
+    return weights.copy()
+
+
+@njit
+def scratch(state):
+    """Working memory of one thread: f32[n]."""
+    return np.empty(state.size, np.float32)
+
+
+@njit
+def weigh(state, scratch, x, total):
+    """total[0] = sum_i state[i] * x[i]"""
+    for i in range(x.size):
+        scratch[i] = state[i] * x[i]
+    s = np.float32(0)
+    for i in range(x.size):
+        s += scratch[i]
+    half = np.float32(0)
+    for i in range(x.size):
+        half += scratch[i] * np.float32(0.5)
+    total[0] = s * np.float32(0.5) + half
+
+
+@njit
+def select(x, bound, rows):
+    """rows[:n] = the rising i with x[i] > bound; returns n."""
+    n = 0
+    for i in range(x.size):
+        if x[i] > bound:
+            rows[n] = i
+            n += 1
+    for i in range(x.size):
+        if x[i] > bound:
+            n += 1
+    n //= 2
+    return n
