@@ -75,7 +75,7 @@ def pip(*arguments: str) -> None:
     """The pip at hand installs into .venv: a pip of its own would take five seconds more."""
     command = [sys.executable, "-I", "-m", "pip", "--python", str(PYTHON)]
     if not find_spec("pip"):
-        subprocess.run([PYTHON, "-I", "-m", "ensurepip"], check=True, stdout=sys.stderr)
+        subprocess.run([PYTHON, "-I", "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
         command = [str(PYTHON), "-I", "-m", "pip"]
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
     subprocess.run([*command, *arguments, *quiet], check=True, stdout=sys.stderr, close_fds=False)
