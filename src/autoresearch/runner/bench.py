@@ -42,7 +42,7 @@ class KernelFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how a bench works: state directory, the ledger's secret, sandbox tier, core sets.
+    """Where and how a bench works: state directory, the ledger's secret, core sets.
 
     `core` is shared by this process and the kernel under the clock; `others` serve the oracle.
     """
@@ -53,7 +53,6 @@ class Place:
     digest: str
     secret: bytes
     machine: str
-    tier: str
     core: int
     others: tuple[int, ...]
 
@@ -256,7 +255,7 @@ class Bench:
             facts, _ = self.judge.ask(self._opening())
             self.facts: dict[str, Any] = facts
             self.target: Target = wire.target_from(facts["target"])
-            self.zygote.hear()
+            self.tier: str = self.zygote.hear()[0]["tier"]
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -359,7 +358,7 @@ class Bench:
         done_read, done_write = os.pipe()
         message = {
             **request,
-            "tier": self.place.tier,
+            "tier": self.tier,
             "target": asdict(self.target),
             "build_dir": str(build.directory),
             "read": [str(build.directory)],
@@ -372,7 +371,7 @@ class Bench:
         os.close(done_write)
         if not reply["pid"]:
             raise Refusal(
-                f"A worker could not enter sandbox tier {self.place.tier}.",
+                f"A worker could not enter sandbox tier {self.tier}.",
                 "Run `autoresearch doctor` to see which tiers this machine reaches.",
             )
         worker = Worker(reply["pid"], token_write, done_read, self.clock)

@@ -8,6 +8,7 @@ but the inputs of the current call.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import importlib
 import mmap
@@ -83,8 +84,9 @@ class _Shared:
 
     def __init__(self, size: int) -> None:
         size = max(size, layout.PAGE)
-        self.fd = os.memfd_create("stage", os.MFD_CLOEXEC)
+        self.fd = os.memfd_create("stage", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         self.memory = np.frombuffer(mmap.mmap(self.fd, size), np.uint8)
 
     def read_only(self) -> int:

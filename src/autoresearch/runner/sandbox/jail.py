@@ -30,6 +30,7 @@ class Jail:
 
     `read` and `write` are files or directories, `listed` directories whose names alone are visible;
     `keep` are descriptors left open (0 to 2 become /dev/null unless kept), `env` the whole environment.
+    `directory` is where it stands ("": an empty one that no name leads to).
     `memory_bytes` is address space beyond what is mapped at lock-down, shared maps included.
     """
 
@@ -38,6 +39,7 @@ class Jail:
     listed: tuple[str, ...] = ()
     keep: tuple[int, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
     memory_bytes: int = 2 << 30
     cpu_seconds: int = 60
     file_bytes: int = 64 << 20
@@ -128,7 +130,7 @@ def lock_down(tier: str, jail: Jail) -> None:
     """
     os.setsid()
     os.umask(0o077)
-    _enter_empty_directory()
+    os.chdir(jail.directory) if jail.directory else _enter_empty_directory()
     _close_all_but(jail.keep)
     os.environ.clear()
     os.environ.update(jail.env)

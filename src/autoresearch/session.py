@@ -1,0 +1,226 @@
+"""What every verb starts from: a project, its ledger and repository, one target, this machine.
+
+Also finishes what a killed command left behind. Measures nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import gate, machine
+from .catalog import Entry, find
+from .errors import Refusal
+from .experiment import Known
+from .ledger import Decision, Ledger
+from .model import KEPT, Target, Trial
+from .policy import POLICY, Policy
+from .runner.bench import Place
+from .runner.builds import drivers
+from .stats.spread import upper_spread
+from .workspace import Workspace
+
+Say = Callable[[str], None]
+_FRESH = 0.01  # sigma0 before any A/A pair was measured: the spread of a usual machine
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A git work tree with targets, and its ledger."""
+
+    root: Path
+    workspace: Workspace
+    ledger: Ledger
+
+    @classmethod
+    def open(cls, path: Path, say: Say) -> Project:
+        """Open the project around `path` and finish whatever a killed command left undone."""
+        workspace = Workspace.open(path)
+        project = cls(workspace.root, workspace, Ledger(workspace.root))
+        workspace.ignore_state()
+        project.recover(say)
+        return project
+
+    def recover(self, say: Say) -> None:
+        """Carry out decided trials; name the ones that died undecided (they leave no row)."""
+        for decision in self.ledger.pending():
+            say(f"finishing trial {decision.trial.id}, which a killed command had decided")
+            self.carry_out(decision, say)
+        for running in self.ledger.interrupted():
+            say(
+                f"trial {running.id} of {running.target} was interrupted and left no row; its kernel "
+                f"is `git cat-file blob {running.candidate}`"
+            )
+
+    def carry_out(self, decision: Decision, say: Say) -> str:
+        """Ledger row first, then git, then the table; safe to repeat. The commit of a keep."""
+        commit = ""
+        trial = decision.trial
+        self.ledger.ensure(trial)
+        self.ledger.teach(decision.points)
+        if decision.action == "keep":
+            kept = self.workspace.keep(decision.path, decision.candidate, decision.message, trial.id)
+            commit = kept.commit
+        if decision.action in ("keep", "adopt"):
+            self.workspace.mirror_incumbent(trial.result.target, decision.candidate)
+        if decision.action == "restore":
+            candidate = self.workspace.get_blob(decision.candidate)
+            done = self.workspace.restore(decision.path, candidate, decision.incumbent)
+            if done == "left":
+                say(f"{decision.path} was changed meanwhile and is left as it is")
+        moved = self.ledger.project()
+        if moved:
+            say(f"results.tsv had been edited; the edited copy is now {moved}")
+        self.ledger.settle(trial.id)
+        return commit
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A project's target on this machine under one policy."""
+
+    project: Project
+    entry: Entry
+    target: Target
+    digest: str
+    machine: machine.Machine
+    policy: Policy
+
+    @classmethod
+    def open(cls, path: Path, name: str, say: Say, policy: Policy = POLICY) -> Session:
+        project = Project.open(path, say)
+        entry = find(project.root, name)
+        return cls(project, entry, entry.facts(), entry.digest(policy), machine.fingerprint(), policy)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.project.ledger
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.project.workspace
+
+    def place(self) -> Place:
+        """Where a bench for this target works; lays the reference's drivers down."""
+        core, others = core_set()
+        place = Place(
+            root=self.project.root,
+            folder=self.entry.folder,
+            state=self.ledger.folder,
+            digest=self.digest,
+            secret=self.ledger.secret(),
+            machine=self.machine.id,
+            core=core,
+            others=others,
+        )
+        reference = place.state / "reference" / place.digest
+        if not (reference / "cache").exists():
+            reference.mkdir(parents=True, exist_ok=True)
+            for name, text in drivers(self.target).items():
+                (reference / name).write_text(text)
+            (reference / "cache").mkdir(exist_ok=True)
+        return place
+
+    def roofline(self) -> machine.Roofline:
+        return machine.load_or_probe(self.ledger.folder, self.machine)
+
+    def incumbent(self) -> Trial:
+        """The newest kept row; Refusal when this machine has no baseline of this target."""
+        row = self.ledger.incumbent(self.entry.name)
+        run = f"Run `autoresearch baseline {self.entry.name}` first."
+        if row is None:
+            raise Refusal(f"Target {self.entry.name} has no baseline yet.", run)
+        if row.result.machine != self.machine.id:
+            raise Refusal(f"The baseline of {self.entry.name} was measured on another machine.", run)
+        return row
+
+    def since_baseline(self) -> tuple[Trial, ...]:
+        """Every row of this target since its newest baseline (included), newest first."""
+        rows = []
+        for trial in self.ledger.newest_first(f'"target":"{self.entry.name}"'):
+            if trial.result.target != self.entry.name:
+                continue
+            rows.append(trial)
+            if trial.kind == "baseline":
+                break
+        return tuple(rows)
+
+    def known(self, incumbent: Trial) -> Known:
+        """What the ledger teaches about this target on this machine, under this digest."""
+        rows = self.since_baseline()
+        baseline = rows[-1]
+        sigma0, sigma_w = self.noise()
+        return Known(
+            ns=incumbent.extra["ns"],
+            prepare_ns=baseline.extra["prepare_ns"],
+            held_bytes=baseline.extra["held_bytes"],
+            sigma0=sigma0,
+            sigma_w=sigma_w,
+            tie_budget=self._tie_budget(rows),
+        )
+
+    def noise(self) -> tuple[float, float]:
+        """(sigma0, sigma_w): upper bounds of the spread of A/A pairs under this digest, here."""
+        pools = [t.extra["aa"] for t in self._quiet_rows()]
+        pools = pools[::-1]  # oldest first, as the newest count most
+        if not pools:
+            return _FRESH, 2 * _FRESH
+        bounds = []
+        for key in ("X", "D"):
+            values = [np.asarray(p[key], float) for p in pools]
+            earlier = np.concatenate(values[:-1]) if len(values) > 1 else None
+            level, limit = self.policy.sigma_level, self.policy.sigma_limit
+            bound = upper_spread(values[-1], earlier, level=level, limit=limit, most=self.policy.sigma_most)
+            bounds.append(max(bound, self.policy.sigma_floor))
+        return bounds[0], bounds[1]
+
+    def _quiet_rows(self) -> list[Trial]:
+        """Rows with A/A pairs of this target, machine and digest, newest first, enough to pool."""
+        rows: list[Trial] = []
+        for trial in self.ledger.newest_first('"aa":'):
+            if trial.result.target == self.entry.name and trial.digest == self.digest:
+                if trial.result.machine == self.machine.id and "aa" in trial.extra:
+                    rows.append(trial)
+            if sum(len(t.extra["aa"]["X"]) for t in rows) >= self.policy.sigma_most:
+                break
+        return rows
+
+    def _tie_budget(self, rows: tuple[Trial, ...]) -> float:
+        """What simpler keeps may still cost before the next audit."""
+        spent = 0.0
+        for trial in rows:
+            if trial.kind == "audit":
+                break
+            spent += float(trial.extra.get("tie_cost", 0.0))
+        return max(0.0, self.policy.tie_budget - spent)
+
+    def keeps_since_audit(self) -> int:
+        count = 0
+        for trial in self.since_baseline():
+            if trial.kind == "audit":
+                break
+            count += trial.kind == "trial" and trial.result.verdict in KEPT
+        return count
+
+
+def core_set() -> tuple[int, tuple[int, ...]]:
+    """The core measured on (the last one allowed) and those that serve the oracle.
+
+    `AUTORESEARCH_CORES=2,3` names them: first the measuring core, then the others.
+    """
+    named = os.environ.get("AUTORESEARCH_CORES", "")
+    try:
+        cores = [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
+        if not set(cores) <= os.sched_getaffinity(0):
+            raise ValueError
+    except ValueError:
+        what = f"AUTORESEARCH_CORES={named!r} does not name cores this process may use."
+        raise Refusal(what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it.") from None
+    return cores[0], tuple(cores[1:]) or (cores[0],)
+
+
+__all__ = ["Project", "Say", "Session", "core_set", "gate"]
