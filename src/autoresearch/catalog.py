@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -62,15 +62,19 @@ class Entry:
             raise Refusal(f"TARGET in {file} is no Target.", "Write TARGET = Target(...).")
         return target
 
-    def digest(self, policy: Policy) -> str:
-        """Hash of reference, inputs and run_experiment, of the versions that compile and compute,
-        of the policy, and of the harness's own sources that measure and decide."""
-        hashed = hashlib.sha256(repr(policy).encode())
-        hashed.update(platform.python_version().encode())
-        hashed.update(" ".join(version(p) for p in _VERSIONED).encode())
-        for file in (*(self.path / name for name in IMMUTABLE), *_harness_files()):
-            hashed.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-        return hashed.hexdigest()[:16]
+    def digests(self, policy: Policy) -> dict[str, str]:
+        """Hashes of all that may not change in a loop, by name: reference, inputs, run_experiment,
+        the policy, the versions that compile, and the harness's sources that measure and decide."""
+        versions = " ".join([platform.python_version(), *(version(p) for p in _VERSIONED)])
+        named = {name: (self.path / name).read_bytes() for name in IMMUTABLE}
+        named |= {"policy": repr(policy).encode(), "versions": versions.encode()}
+        named["harness"] = b"\0".join(f.name.encode() + f.read_bytes() for f in _harness_files())
+        return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in named.items()}
+
+
+def joined(digests: Mapping[str, str]) -> str:
+    """One digest for all of `Entry.digests`."""
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:16]
 
 
 def _harness_files() -> Iterator[Path]:
@@ -83,10 +87,18 @@ def _harness_files() -> Iterator[Path]:
             yield path
 
 
+def root_of(path: Path) -> Path:
+    """The project around `path`: the nearest folder upwards with targets in it, else `path`."""
+    path = path.resolve()
+    return next((p for p in (path, *path.parents) if discover(p)), path)
+
+
 def discover(root: Path) -> tuple[Entry, ...]:
     """Every target of a project, by name."""
     found = (root / "targets").glob("*/run_experiment.py")
-    return tuple(sorted((Entry(root, f.parent.name.replace("_", "-")) for f in found), key=lambda e: e.name))
+    return tuple(
+        sorted((Entry(root, f.parent.name.replace("_", "-")) for f in found), key=lambda e: e.name)
+    )
 
 
 def find(root: Path, name: str) -> Entry:
@@ -96,13 +108,21 @@ def find(root: Path, name: str) -> Entry:
     if wanted in entries:
         return _complete(entries[wanted])
     if not entries:
-        raise Refusal(f"There are no targets under {root}.", "Run in a project with targets/<name>/, or pass --root.")
+        raise Refusal(
+            f"There are no targets under {root}.",
+            "Run in a project with targets/<name>/, or pass --root.",
+        )
     near = difflib.get_close_matches(wanted, entries, 1, 0.0)[0]
-    raise Refusal(f"There is no target {name!r}.", f"Did you mean {near!r}? `autoresearch targets` lists all.")
+    raise Refusal(
+        f"There is no target {name!r}.", f"Did you mean {near!r}? `autoresearch targets` lists all."
+    )
 
 
 def _complete(entry: Entry) -> Entry:
     for name in IMMUTABLE:
         if not (entry.path / name).is_file():
-            raise Refusal(f"Target {entry.name} has no {name}.", f"Restore it with `git checkout -- {entry.path / name}`.")
+            raise Refusal(
+                f"Target {entry.name} has no {name}.",
+                f"Restore it with `git checkout -- {entry.path / name}`.",
+            )
     return entry

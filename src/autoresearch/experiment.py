@@ -163,6 +163,12 @@ class Experiment:
             return self._outcome(replace(self._evidence(), fault=self._blamed(error)))
         return self._outcome(self._evidence())
 
+    def audited(self, sigma0: float) -> Verdict:
+        """The gate's reading of the audit's pairs."""
+        return gate.audit(
+            self._pairs("audit"), self.policy, labels=self._labels("audit"), sigma0=sigma0
+        )
+
     def _measure(self, evidence: Evidence) -> Evidence:
         step = gate.step(evidence, self.policy)
         while step.phase != "done":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,14 +13,14 @@ from . import gate
 from .block import canonical
 from .experiment import Outcome
 from .ledger import Point, new_id
-from .model import KEPT, FloatArray, Pair, Result, Trial, Workload
+from .model import KEPT, FloatArray, Pair, Result, Trial
 from .session import Session
 from .stats import pairing
 
 NEXT = {
     "keep": "commit is made; try the next idea on top of it",
     "simpler": "commit is made; try the next idea on top of it",
-    "baseline": "edit kernels.py, then run `autoresearch trial {name} -m \"one hypothesis\"`",
+    "baseline": 'edit kernels.py, then run `autoresearch trial {name} -m "one hypothesis"`',
     "revert": "kernels.py is the incumbent again; try a different idea",
     "refused": "fix what reason names; your text is `git show {commit}:{path}`",
     "incorrect": "fix the kernel; your text is `git show {commit}:{path}`",
@@ -35,7 +34,9 @@ NEXT = {
 def blank(session: Session, kind: str, description: str = "") -> Trial:
     """A row with what is known before anything ran."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    result = Result(session.entry.name, "inconclusive", unit=session.target.unit, machine=session.machine.id)
+    result = Result(
+        session.entry.name, "inconclusive", unit=session.target.unit, machine=session.machine.id
+    )
     return Trial(new_id(), kind, result, description, now, digest=session.digest)
 
 
@@ -50,7 +51,8 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
         speedup_ci95=verdict.ci95,
         worst_speedup=verdict.worst,
         worst_speedup_at=short(verdict.worst_at),
-        pairs=len(outcome.evidence.screen + outcome.evidence.confirm + outcome.evidence.tie) or None,
+        pairs=len(outcome.evidence.screen + outcome.evidence.confirm + outcome.evidence.tie)
+        or None,
         compile_seconds=outcome.compile_s,
         peak_mem_mb=outcome.peak_mb,
         sandbox=tier,
@@ -81,7 +83,11 @@ def _correctness(outcome: Outcome) -> str:
     """`fail` when an output was wrong, `pass` once the battery held."""
     if outcome.verdict.name == "incorrect":
         return "fail"
-    return "pass" if outcome.stage or "battery" in outcome.seconds and not outcome.evidence.fault else "n/a"
+    return (
+        "pass"
+        if outcome.stage or "battery" in outcome.seconds and not outcome.evidence.fault
+        else "n/a"
+    )
 
 
 def advised(trial: Trial, path: str) -> Trial:
@@ -124,7 +130,9 @@ def quiet(pairs: tuple[Pair, ...]) -> dict[str, Any]:
     return {"aa": {"X": X.round(6).tolist(), "D": stacked.round(6).tolist()}}
 
 
-def points(session: Session, trial: Trial, outcome: Outcome, knobs: Mapping[str, Any]) -> tuple[Point, ...]:
+def points(
+    session: Session, trial: Trial, outcome: Outcome, knobs: Mapping[str, Any]
+) -> tuple[Point, ...]:
     """The corpus rows of a kept kernel: one per workload measured."""
     if trial.result.verdict not in KEPT:
         return ()
@@ -135,13 +143,20 @@ def points(session: Session, trial: Trial, outcome: Outcome, knobs: Mapping[str,
         features = dict(item.split("=", 1) for item in spec.split(",") if "=" in item)
         pct = roof.pct(work, float(ns))
         found.append(
-            Point(trial.id, session.entry.name, op, session.machine.id, trial.candidate, float(ns), features, knobs, pct)
+            Point(
+                trial.id,
+                session.entry.name,
+                op,
+                session.machine.id,
+                trial.candidate,
+                float(ns),
+                features,
+                knobs,
+                pct,
+            )
         )
     return tuple(found)
 
 
 def cost_of_tie(outcome: Outcome) -> float:
     return gate.tie_cost(outcome.verdict) if outcome.verdict.name == "simpler" else 0.0
-
-
-__all__ = ["Workload", "advised", "blank", "filled", "math", "points", "quiet", "updated_ns"]

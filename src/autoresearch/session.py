@@ -6,17 +6,18 @@ Also finishes what a killed command left behind. Measures nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import gate, machine
-from .catalog import Entry, find
+from . import machine as machines
+from .catalog import Entry, find, joined, root_of
 from .errors import Refusal
 from .experiment import Known
 from .ledger import Decision, Ledger
+from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
 from .policy import POLICY, Policy
 from .runner.bench import Place
@@ -39,8 +40,9 @@ class Project:
     @classmethod
     def open(cls, path: Path, say: Say) -> Project:
         """Open the project around `path` and finish whatever a killed command left undone."""
-        workspace = Workspace.open(path)
-        project = cls(workspace.root, workspace, Ledger(workspace.root))
+        root = root_of(path)
+        workspace = Workspace.open(root)
+        project = cls(root, workspace, Ledger(root))
         workspace.ignore_state()
         project.recover(say)
         return project
@@ -63,7 +65,9 @@ class Project:
         self.ledger.ensure(trial)
         self.ledger.teach(decision.points)
         if decision.action == "keep":
-            kept = self.workspace.keep(decision.path, decision.candidate, decision.message, trial.id)
+            kept = self.workspace.keep(
+                decision.path, decision.candidate, decision.message, trial.id
+            )
             commit = kept.commit
         if decision.action in ("keep", "adopt"):
             self.workspace.mirror_incumbent(trial.result.target, decision.candidate)
@@ -86,15 +90,21 @@ class Session:
     project: Project
     entry: Entry
     target: Target
-    digest: str
-    machine: machine.Machine
+    digests: Mapping[str, str]
+    machine: Machine
     policy: Policy
 
     @classmethod
     def open(cls, path: Path, name: str, say: Say, policy: Policy = POLICY) -> Session:
         project = Project.open(path, say)
         entry = find(project.root, name)
-        return cls(project, entry, entry.facts(), entry.digest(policy), machine.fingerprint(), policy)
+        return cls(
+            project, entry, entry.facts(), entry.digests(policy), machines.fingerprint(), policy
+        )
+
+    @property
+    def digest(self) -> str:
+        return joined(self.digests)
 
     @property
     def ledger(self) -> Ledger:
@@ -125,8 +135,8 @@ class Session:
             (reference / "cache").mkdir(exist_ok=True)
         return place
 
-    def roofline(self) -> machine.Roofline:
-        return machine.load_or_probe(self.ledger.folder, self.machine)
+    def roofline(self) -> Roofline:
+        return machines.load_or_probe(self.ledger.folder, self.machine)
 
     def incumbent(self) -> Trial:
         """The newest kept row; Refusal when this machine has no baseline of this target."""
@@ -135,8 +145,16 @@ class Session:
         if row is None:
             raise Refusal(f"Target {self.entry.name} has no baseline yet.", run)
         if row.result.machine != self.machine.id:
-            raise Refusal(f"The baseline of {self.entry.name} was measured on another machine.", run)
+            raise Refusal(
+                f"The baseline of {self.entry.name} was measured on another machine.", run
+            )
         return row
+
+    def changed_since(self, row: Trial) -> str:
+        """The names of the immutable parts that differ from what the session's baseline saw."""
+        seen = self.since_baseline()[-1].extra.get("digests", {})
+        names = [name for name, digest in self.digests.items() if seen.get(name) != digest]
+        return ", ".join(names) or f"digest {row.digest}"
 
     def since_baseline(self) -> tuple[Trial, ...]:
         """Every row of this target since its newest baseline (included), newest first."""
@@ -174,7 +192,9 @@ class Session:
             values = [np.asarray(p[key], float) for p in pools]
             earlier = np.concatenate(values[:-1]) if len(values) > 1 else None
             level, limit = self.policy.sigma_level, self.policy.sigma_limit
-            bound = upper_spread(values[-1], earlier, level=level, limit=limit, most=self.policy.sigma_most)
+            bound = upper_spread(
+                values[-1], earlier, level=level, limit=limit, most=self.policy.sigma_most
+            )
             bounds.append(max(bound, self.policy.sigma_floor))
         return bounds[0], bounds[1]
 
@@ -214,13 +234,14 @@ def core_set() -> tuple[int, tuple[int, ...]]:
     """
     named = os.environ.get("AUTORESEARCH_CORES", "")
     try:
-        cores = [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
+        cores = (
+            [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
+        )
         if not set(cores) <= os.sched_getaffinity(0):
             raise ValueError
     except ValueError:
         what = f"AUTORESEARCH_CORES={named!r} does not name cores this process may use."
-        raise Refusal(what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it.") from None
+        raise Refusal(
+            what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it."
+        ) from None
     return cores[0], tuple(cores[1:]) or (cores[0],)
-
-
-__all__ = ["Project", "Say", "Session", "core_set", "gate"]

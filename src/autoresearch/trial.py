@@ -5,21 +5,17 @@ Every step that could lose something is preceded by the record that lets the nex
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from . import audit, gate, rows
+from . import audit, gate, nulls, rows
 from .experiment import Experiment, Kernel, Outcome
-from .ledger import Decision, Running
+from .ledger import Decision, Point, Running
 from .model import Fault, Trial
 from .runner import lease
 from .runner.bench import Bench
-from .runner.normal import null_variant
 from .runner.screen import Screened, screen
 from .session import Say, Session
 
@@ -40,7 +36,11 @@ class Finished:
 def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
     """One trial of the target's kernels.py, from its text to its row."""
     incumbent = session.incumbent()
-    trial = replace(rows.blank(session, "trial", description), incumbent=incumbent.candidate, session=incumbent.session)
+    trial = replace(
+        rows.blank(session, "trial", description),
+        incumbent=incumbent.candidate,
+        session=incumbent.session,
+    )
     if incumbent.digest != session.digest:
         return _finish(session, _faulted(trial, _tampering(session, incumbent)), say)
     text = session.workspace.read_candidate(session.entry.kernels)
@@ -53,7 +53,11 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
         return _finish(session, _faulted(trial, screened), say)
     trial = replace(trial, norm=screened.norm)
     if screened.norm == incumbent.norm:
-        return _finish(session, _faulted(trial, Fault("refused", "the same code as the incumbent: nothing to measure")), say)
+        return _finish(
+            session,
+            _faulted(trial, Fault("refused", "the same code as the incumbent: nothing to measure")),
+            say,
+        )
     first = session.ledger.first_verdict(trial)
     if first:
         return _repeat(session, trial, first, text, say)
@@ -65,7 +69,7 @@ def _measure(
 ) -> Finished:
     """Hold the lease, measure, record, and now and then run the same trial blind as A/A."""
     policy, ledger = session.policy, session.ledger
-    path = str(session.entry.kernels.relative_to(session.project.root))
+    path = str(session.entry.kernels.relative_to(session.workspace.root))
     ledger.begin(Running(trial.id, trial.result.target, path, trial.candidate, trial.timestamp))
     arms = (
         Kernel(session.workspace.get_blob(trial.incumbent), incumbent.extra["statements"]),
@@ -81,12 +85,15 @@ def _measure(
             outcome = Experiment(bench, arms, known, policy, seed, tell).run()
             trial = rows.filled(session, trial, outcome, bench.tier)
             if secrets.randbelow(1000) < 1000 * policy.blind_share:
-                _blind(session, bench, trial, arms[0], screened.entry_points)
+                note = f"A/A beside {trial.id}"
+                nulls.run(session, bench, "blind", secrets.randbelow(2) == 1, note, lambda _: None)
         trial = replace(trial, stamps=(stamp, _stamp()), core=place.core)
     seconds = {**outcome.seconds, "wait": waited, "open": opened}
     total = time.monotonic() - begun - waited
     result = replace(trial.result, total_seconds=total)
-    trial = _enriched(session, replace(trial, result=result, seconds=seconds), incumbent, screened, outcome)
+    trial = _enriched(
+        session, replace(trial, result=result, seconds=seconds), incumbent, screened, outcome
+    )
     finished = _finish(session, trial, say, rows.points(session, trial, outcome, screened.knobs))
     if finished.commit and session.keeps_since_audit() >= policy.audit_every:
         say("every fifth keep is audited: the session's first incumbent against this one")
@@ -112,24 +119,12 @@ def _enriched(
         "sigma0": outcome.evidence.sigma0,
     }
     if kept:
-        extra |= {"ns": rows.updated_ns(incumbent.extra["ns"], outcome), "tie_cost": rows.cost_of_tie(outcome)}
+        extra |= {
+            "ns": rows.updated_ns(incumbent.extra["ns"], outcome),
+            "tie_cost": rows.cost_of_tie(outcome),
+        }
     trial = replace(trial, extra=extra, result=replace(trial.result, speedup_vs_reference=versus))
     return session.ledger.attach(trial, outcome.evidence) if outcome.stage else trial
-
-
-def _blind(session: Session, bench: Bench, trial: Trial, incumbent: Kernel, keep: tuple[str, ...]) -> None:
-    """The same pipeline on the incumbent against itself; half of them dressed as a null variant."""
-    dressed = secrets.randbelow(2) == 1
-    text = incumbent.text
-    if dressed:
-        text = null_variant(text.decode(), secrets.randbits(32), keep).encode()
-    null = Kernel(text, incumbent.statements, label="null")
-    row = session.incumbent()
-    outcome = Experiment(bench, (incumbent, null), session.known(row), session.policy, secrets.randbits(62), lambda _: None).run()
-    extra = {"null_variant": dressed, **rows.quiet(outcome.evidence.screen + outcome.evidence.confirm)}
-    blind = rows.filled(session, rows.blank(session, "blind", f"A/A beside {trial.id}"), outcome, bench.tier)
-    blind = replace(blind, candidate=trial.incumbent, incumbent=trial.incumbent, extra=extra)
-    session.ledger.append(session.ledger.attach(blind, outcome.evidence))
 
 
 def _snapshot(session: Session, trial: Trial, text: bytes) -> Trial:
@@ -158,9 +153,9 @@ def _repeat(session: Session, trial: Trial, first: Trial, text: bytes, say: Say)
     return Finished(first, repeated=first.id)
 
 
-def _finish(session: Session, trial: Trial, say: Say, points: tuple[rows.Point, ...] = ()) -> Finished:
+def _finish(session: Session, trial: Trial, say: Say, points: tuple[Point, ...] = ()) -> Finished:
     """Write the decision down, then carry it out: row, git, table."""
-    path = str(session.entry.kernels.relative_to(session.project.root))
+    path = str(session.entry.kernels.relative_to(session.workspace.root))
     trial = rows.advised(trial, path)
     kept = trial.result.verdict in ("keep", "simpler")
     action = "keep" if kept else "restore" if trial.candidate else "none"
@@ -173,6 +168,3 @@ def _finish(session: Session, trial: Trial, say: Say, points: tuple[rows.Point, 
 def _stamp() -> int:
     """ns since boot: comparable between processes, unmoved by a clock that jumps."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-__all__ = ["Finished", "np", "os", "run"]

@@ -61,6 +61,7 @@ class Helper:
     """A trusted child process that answers JSON requests."""
 
     def __init__(self, module: str, cores: Sequence[int]) -> None:
+        self.module = module
         self.sock, theirs = socket.socketpair()
         fd = theirs.fileno()
         command = [sys.executable, "-I", "-B", "-m", f"{__package__}.{module}", str(fd)]
@@ -83,7 +84,7 @@ class Helper:
             return self.hear()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise Refusal(
-                f"A helper process of the harness died ({self.process.args[5]}).",  # type: ignore[index]
+                f"A helper process of the harness died ({self.module}).",
                 "Run `autoresearch doctor`, and again with AUTORESEARCH_TRACE=1 to see its last words.",
             ) from None
 
@@ -189,7 +190,7 @@ def _last_words(told: bytes, doing: str) -> KernelFault | None:
     if not told.startswith(wire.FAILED):
         return None
     text = told[1:].decode(errors="replace").split("\n")[0]
-    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:1400]}")
+    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:400]}")
 
 
 def _death(status: int, doing: str) -> tuple[str, str]:
@@ -247,7 +248,7 @@ class Bench:
 
     def __enter__(self) -> Bench:
         sandbox.adopt_orphans()
-        every = {self.place.core, *self.place.others}
+        every = (self.place.core, *self.place.others)
         self.judge = Helper("judge", self.place.others)
         self.zygote = Helper("zygote", every)
         try:
@@ -284,14 +285,15 @@ class Bench:
         for stage in self.stages:
             stage.close()
         os.sched_setaffinity(0, self.affinity)
-        sandbox.adopt_orphans(False)
 
     def ask(self, verb: str, **request: Any) -> Any:
         """One request to the judge; stages ordered before it arrive first."""
         self.collect()
         return self.judge.ask({"do": verb, **request})[0]
 
-    def order(self, verb: str, labels: Sequence[str], counts: Sequence[int], **request: Any) -> Stage:
+    def order(
+        self, verb: str, labels: Sequence[str], counts: Sequence[int], **request: Any
+    ) -> Stage:
         """Have the judge draw a stage on its own core while this process goes on."""
         stage = Stage(len(self.stages), labels, counts)
         wire.send(self.judge.sock, {"do": verb, "key": stage.key, **request})

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba.core import caching
 
 from ..errors import Refusal
 from ..model import Workload
@@ -109,7 +110,7 @@ class Judge:
 
     def _load_reference(self) -> dict[str, Any]:
         """The reference behind the same generated driver, its machine code cached per digest."""
-        worker.caching.CacheImpl._locator_classes = [_ReferenceLocator]
+        caching.CacheImpl._locator_classes = [_ReferenceLocator]
         sys.modules["kernels"] = self.reference
         for function in vars(self.reference).values():
             worker.cached(function)

@@ -59,6 +59,13 @@ def declared(text: str) -> Declared:
 
 def bind(decl: Declared, shape: Sequence[int], dims: dict[str, int], name: str) -> None:
     """Bind the dimension names of `decl` to `shape`, refusing contradictions."""
+    if decl.ragged:
+        return
+    if len(decl.dims) != len(shape):
+        raise Refusal(
+            f"Array {name} has {len(shape)} dimensions, its declaration {len(decl.dims)}.",
+            "Correct inputs.py or the declaration in run_experiment.py.",
+        )
     for dim, size in zip(decl.dims, shape, strict=True):
         if dim.isidentifier() and dims.setdefault(dim, size) != size:
             raise Refusal(

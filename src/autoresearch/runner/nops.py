@@ -17,7 +17,7 @@ binding.initialize_native_asmparser()  # numba does not; inline assembly needs i
 def nops(count: int) -> Any:
     """An intrinsic that emits `count` no-ops where it is called."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def pad(typing_context: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             void = ir.FunctionType(ir.VoidType(), [])

@@ -21,19 +21,22 @@ from numba import types
 from numba.core import caching
 
 from ..model import Op, Target
-from . import driver, layout, nops, wire  # drivers import nops, which no sandbox can read
+from . import driver, layout, nops, wire
 
-__all__ = ["nops"]
+__all__ = ["nops"]  # drivers import it, and no sandbox can read it later
 
 Arrays = dict[str, layout.Array]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+_libc.mmap.argtypes = (
+    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    ctypes.c_long,
+)
 _PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
 
 
-class Locator(caching._CacheLocator):  # type: ignore[misc]
+class Locator(caching._CacheLocator):
     """Caches beside the source. The directory is named by the content hash of all that goes into the
     build, so a source stamp would add nothing (and numba's misses edits in imported files)."""
 
@@ -148,8 +151,9 @@ class Space:
             self.fds[kind],
             extent.offset,
         )
-        raw = (ctypes.c_char * max(1, extent.nbytes)).from_address(at + extent.start)
-        flat = np.frombuffer(raw, layout.DTYPES[extent.dtype], int(np.prod(extent.shape)))
+        raw: Any = (ctypes.c_char * max(1, extent.nbytes)).from_address(at + extent.start)
+        count = int(np.prod(extent.shape))
+        flat: layout.Array = np.frombuffer(raw, layout.DTYPES[extent.dtype], count)
         return flat.reshape(extent.shape)
 
 
@@ -245,9 +249,7 @@ def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int)
         else:
             serve(request, target, fds, token_fd, done_fd)
     except BaseException as error:  # the line is only ever shown, never believed
-        import traceback
-
-        os.write(done_fd, wire.FAILED + repr(traceback.format_exc()[-700:]).encode() + b"\n")
+        os.write(done_fd, wire.FAILED + complaint(error).encode() + b"\n")
 
 
 def complaint(error: BaseException) -> str:

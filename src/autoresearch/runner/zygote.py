@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1
 _RUNTIME = sandbox.runtime("numpy", "numba", "llvmlite")
 
 
-@numba.njit  # type: ignore[untyped-decorator]
+@numba.njit
 def _warm(x: Any, n: Any) -> Any:
     for i in range(n):
         x[i : i + 1].reshape((1, 1))[0, 0] += 1.0
@@ -38,7 +38,10 @@ def main(fd: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _honest()
     sock = socket.socket(fileno=fd)
-    wire.send(sock, {"tier": sandbox.probe(_honest, sandbox.Jail(read=_RUNTIME, listed=(sandbox.stdlib(),)))})
+    wire.send(
+        sock,
+        {"tier": sandbox.probe(_honest, sandbox.Jail(read=_RUNTIME, listed=(sandbox.stdlib(),)))},
+    )
     while True:
         try:
             request, fds = wire.receive(sock)

@@ -1,0 +1,54 @@
+"""The headline figure: the session's first incumbent against the current one, fixed n, fresh seeds."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from . import gate, rows
+from .experiment import Experiment, Kernel
+from .model import Trial
+from .runner import lease
+from .runner.bench import Bench
+from .session import Say, Session
+
+Tell = Callable[[gate.Step], None]
+WAIT_S = 3600.0
+
+
+def run(session: Session, say: Say, tell: Tell) -> Trial:
+    """Measure and record one audit; its verdict never moves the incumbent."""
+    current = session.incumbent()
+    first = session.since_baseline()[-1]
+    arms = (
+        Kernel(session.workspace.get_blob(first.candidate), first.extra["statements"]),
+        Kernel(session.workspace.get_blob(current.candidate), current.extra["statements"], "audit"),
+    )
+    known, place = session.known(current), session.place()
+    known = replace(known, ns=first.extra["ns"])
+    with (
+        lease.held(place.core, f"audit of {session.entry.name}", WAIT_S, say),
+        Bench(place) as bench,
+    ):
+        experiment = Experiment(bench, arms, known, session.policy, secrets.randbits(62), tell)
+        outcome = experiment.fixed("audit", session.policy.audit_pairs)
+        if not outcome.evidence.fault:
+            outcome = replace(outcome, verdict=experiment.audited(known.sigma0))
+        trial = rows.filled(session, rows.blank(session, "audit", "audit"), outcome, bench.tier)
+    result = replace(
+        trial.result,
+        speedup_vs_reference=current.result.speedup_vs_reference,
+        commit=current.result.commit,
+        pairs=outcome.verdict.pairs,
+    )
+    extra = {"first": first.id, "certificate": outcome.verdict.certificate}
+    trial = replace(
+        trial,
+        candidate=current.candidate,
+        incumbent=first.candidate,
+        session=first.id,
+        extra=extra,
+        result=result,
+    )
+    return session.ledger.append(trial)

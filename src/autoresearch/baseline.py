@@ -1,0 +1,156 @@
+"""Measures where a session starts: the incumbent against itself (the noise) and against the reference.
+
+The only way to accept a changed digest, and it says so for good. Decides no trial.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from . import gate, rows
+from .errors import Refusal
+from .experiment import Experiment, Kernel, Known, Outcome
+from .ledger import Decision
+from .model import Fault, Trial
+from .runner import lease
+from .runner.bench import Bench
+from .runner.screen import Screened, screen
+from .session import Say, Session
+from .stats import pairing
+
+Tell = Callable[[gate.Step], None]
+WAIT_S = 3600.0
+_SMOKE_PAIRS = 3
+_VERSUS_PAIRS = 5
+
+
+def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = False) -> Trial:
+    """Record a baseline of the present kernels.py. `smoke` measures three pairs and stores nothing.
+
+    Raises `Refusal` when the digest changed since the last baseline and `accept` does not name it.
+    """
+    before = session.ledger.incumbent(session.entry.name)
+    _check_digest(session, before, accept)
+    text = session.workspace.read_candidate(session.entry.kernels)
+    reference = (session.entry.path / "reference.py").read_text()
+    screened = text if isinstance(text, Fault) else screen(text, session.target, reference)
+    if isinstance(screened, Fault):
+        remedy = f"Repair it, or run `autoresearch reset {session.entry.name}`."
+        raise Refusal(f"kernels.py cannot be a baseline: {screened.reason}.", remedy)
+    place = session.place()
+    with (
+        lease.held(place.core, f"baseline of {session.entry.name}", WAIT_S, say),
+        Bench(place) as bench,
+    ):
+        trial = _measured(session, bench, screened, reference.encode(), tell, smoke)
+    if smoke or trial.result.verdict != "baseline":
+        return trial
+    return _record(session, trial, before, accept, say)
+
+
+def _check_digest(session: Session, before: Trial | None, accept: str) -> None:
+    if before is None or before.digest == session.digest:
+        return
+    if not accept or not session.digest.startswith(accept):
+        what = (
+            f"The immutable parts changed since the last baseline: {session.changed_since(before)}."
+        )
+        remedy = f"Undo the change, or accept it for good with --accept {session.digest}."
+        raise Refusal(what, remedy, code=7)
+
+
+def _measured(
+    session: Session, bench: Bench, screened: Screened, reference: bytes, tell: Tell, smoke: bool
+) -> Trial:
+    """A/A pairs of the kernel, then pairs against the reference where it differs from the kernel."""
+    begun = time.monotonic()
+    kernel = Kernel(screened.text.encode(), screened.statements)
+    seed = Kernel(reference, label="seed")
+    policy = replace(session.policy, rounds=session.policy.rounds)
+    rough = _fixed(bench, (seed, replace(seed, label="again")), Known(), session, 1, tell)
+    trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), rough, bench.tier)
+    if not rough.stage:
+        return trial
+    known = replace(Known(), ns=dict(zip(rough.labels, rough.incumbent_ns.tolist(), strict=True)))
+    pairs = _SMOKE_PAIRS if smoke else policy.aa_pairs
+    versus = _fixed(bench, (seed, kernel), known, session, 1 if smoke else _VERSUS_PAIRS, tell)
+    if versus.stage:
+        known = replace(
+            known, ns=dict(zip(versus.labels, versus.candidate_ns.tolist(), strict=True))
+        )
+        noise = _fixed(bench, (kernel, replace(kernel, label="null")), known, session, pairs, tell)
+    outcome = noise if versus.stage else versus
+    trial = rows.filled(session, trial, outcome, bench.tier)
+    if not outcome.stage:
+        return trial
+    ratio = math.exp(
+        sum(pairing.X(p, math.inf) for p in versus.evidence.screen) / len(versus.evidence.screen)
+    )
+    result = replace(
+        trial.result,
+        verdict="baseline",
+        speedup=None,
+        speedup_ci95=None,
+        worst_speedup=None,
+        worst_speedup_at="",
+        speedup_vs_reference=f"~{ratio:.2f}",
+        total_seconds=time.monotonic() - begun,
+        reason=f"{ratio:.2f}x the reference; noise from {pairs} A/A pairs",
+    )
+    extra = _facts(session, screened, rough, outcome)
+    return replace(trial, result=result, norm=screened.norm, extra=extra)
+
+
+def _fixed(
+    bench: Bench,
+    arms: tuple[Kernel, Kernel],
+    known: Known,
+    session: Session,
+    pairs: int,
+    tell: Tell,
+) -> Outcome:
+    return Experiment(bench, arms, known, session.policy, secrets.randbits(62), tell).fixed(
+        "screen", pairs
+    )
+
+
+def _facts(
+    session: Session, screened: Screened, rough: Outcome, outcome: Outcome
+) -> dict[str, Any]:
+    """What every later trial of the session is measured against."""
+    return {
+        "ns": dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True)),
+        "prepare_ns": dict(zip(rough.labels, rough.prepare_ns.tolist(), strict=True)),
+        "held_bytes": rough.held_bytes,
+        "statements": screened.statements,
+        "knobs": {name: values[0] for name, values in screened.knobs.items()},
+        "digests": dict(session.digests),
+        **rows.quiet(outcome.evidence.screen),
+    }
+
+
+def _record(session: Session, trial: Trial, before: Trial | None, accept: str, say: Say) -> Trial:
+    """The kernel becomes the incumbent; an accepted digest stays visible in `status`."""
+    text = session.entry.kernels.read_bytes()
+    blob = session.workspace.put_blob(text)
+    commit = session.workspace.snapshot(
+        session.entry.name, trial.id, session.entry.kernels, blob, "baseline"
+    )
+    extra = dict(trial.extra)
+    if before and before.digest != session.digest:
+        extra["accepted"] = {"from": before.digest, "to": session.digest, "named": accept}
+    result = replace(trial.result, commit=commit[:12])
+    path = str(session.entry.kernels.relative_to(session.workspace.root))
+    trial = replace(
+        trial, candidate=blob, incumbent=blob, session=trial.id, extra=extra, result=result
+    )
+    trial = rows.advised(trial, path)
+    decision = Decision(trial, "adopt", path, blob, blob)
+    session.ledger.decide(decision)
+    session.project.carry_out(decision, say)
+    return trial

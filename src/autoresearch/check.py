@@ -1,0 +1,68 @@
+"""Correctness without a clock, and the way back to the seed."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+
+from . import rows
+from .errors import Refusal
+from .experiment import Experiment, Kernel, Known
+from .model import Fault, Trial
+from .runner import lease
+from .runner.bench import Bench
+from .runner.screen import screen
+from .session import Say, Session
+
+WAIT_S = 3600.0
+
+
+def run(session: Session, say: Say) -> Trial:
+    """Screen and check the present kernels.py; records nothing and restores nothing."""
+    trial = rows.blank(session, "check")
+    begun = time.monotonic()
+    text = session.workspace.read_candidate(session.entry.kernels)
+    reference = (session.entry.path / "reference.py").read_text()
+    screened = text if isinstance(text, Fault) else screen(text, session.target, reference)
+    if isinstance(screened, Fault):
+        return _told(trial, screened.verdict, screened.reason, begun)
+    kernel = Kernel(screened.text.encode(), screened.statements)
+    place = session.place()
+    with (
+        lease.held(place.core, f"check of {session.entry.name}", WAIT_S, say),
+        Bench(place) as bench,
+    ):
+        experiment = Experiment(
+            bench, (kernel, kernel), Known(), session.policy, secrets.randbits(62), lambda _: None
+        )
+        trial = rows.filled(session, trial, experiment.check(), bench.tier)
+        cases = len(bench.facts["battery"])
+    if trial.result.correctness != "pass":
+        return _told(trial, trial.result.verdict, trial.result.reason, begun)
+    return _told(trial, "baseline", f"correct on all {cases} cases of the battery", begun)
+
+
+def _told(trial: Trial, verdict: str, reason: str, begun: float) -> Trial:
+    """The verdict word of a pass is `baseline`: exit code 0, and nothing was decided."""
+    result = replace(
+        trial.result,
+        verdict=verdict,
+        reason=reason,
+        total_seconds=time.monotonic() - begun,
+        next="run `autoresearch trial`" if verdict == "baseline" else "fix what reason names",
+    )
+    return replace(trial, result=result)
+
+
+def reset(session: Session) -> str:
+    """Copy reference.py over kernels.py; the text that stood there is kept as a git blob."""
+    path = session.entry.kernels
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise Refusal(f"{path} is not a regular file.", "Move it away, then reset again.")
+    if path.exists():
+        session.workspace.put_blob(path.read_bytes())
+    part = path.with_name(".kernels.py.reset")
+    part.write_bytes((session.entry.path / "reference.py").read_bytes())
+    part.replace(path)
+    return str(path.relative_to(session.project.root))

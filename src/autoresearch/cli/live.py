@@ -1,0 +1,28 @@
+"""What a person sees while something runs: one line on stderr, and only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..gate import Step
+
+
+def say(text: str) -> None:
+    """One line of news on stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Step], None]]:
+    """A function that shows phase, pairs and the running interval of a measurement."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting workers") as line:
+        yield lambda step: line.update(f"{step.phase}: {step.look or 'measuring'}")

@@ -1,0 +1,163 @@
+"""How results look: the block on stdout for agents, tables for people, one object for programs."""
+
+from __future__ import annotations
+
+import json as codec
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..block import render
+from ..model import EXIT_CODES, Trial
+
+if TYPE_CHECKING:
+    from ..calibrate import Report
+    from ..checkup import Checkup
+    from ..demo import Scene
+    from ..overview import Overview, TargetLine
+    from ..trial import Finished
+
+SCHEMA = 1
+
+
+def emit(json: bool, body: Mapping[str, Any]) -> bool:
+    """Print `body` as the one JSON object if asked for; whether it was."""
+    if json:
+        sys.stdout.write(codec.dumps({"schema": SCHEMA, **body}, default=_plain) + "\n")
+    return json
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def block(trial: Trial, json: bool, code: int | None = None) -> int:
+    """The result block of one row; the exit code of its verdict."""
+    if not emit(json, {"trial": trial}):
+        sys.stdout.write(render(trial.result))
+    return EXIT_CODES[trial.result.verdict] if code is None else code
+
+
+def finished(done: Finished, json: bool) -> int:
+    """A trial's block; where its commit is goes to stderr."""
+    trial = done.trial
+    if not emit(json, {"trial": trial, "commit": done.commit, "repeated": done.repeated}):
+        sys.stdout.write(render(trial.result))
+    if done.commit:
+        sys.stderr.write(f"kept as commit {done.commit[:12]} on the current branch\n")
+    return EXIT_CODES[trial.result.verdict]
+
+
+def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """A table for people on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(*heads, title=title, box=SIMPLE_HEAD, title_justify="left")
+    for line in lines:
+        found.add_row(*(Text(cell) for cell in line))
+    Console(width=None if sys.stdout.isatty() else 140).print(found)
+
+
+def targets(lines: Sequence[TargetLine], json: bool) -> None:
+    if emit(json, {"targets": list(lines)}):
+        return
+    heads = ("target", "unit", "verdict", "vs reference", "geomean ns/op", "trials", "kept", "site")
+    cells = [
+        (t.name, t.unit, t.verdict, t.versus, t.ns, str(t.trials), str(t.kept), t.site)
+        for t in lines
+    ]
+    table("Targets", heads, cells)
+
+
+def log(rows: Sequence[Trial], json: bool) -> None:
+    if emit(json, {"rows": list(rows)}):
+        return
+    heads = ("time", "target", "verdict", "speedup", "interval", "s", "description", "reason")
+    table("Newest trials", heads, [_log_line(t) for t in rows])
+
+
+def _log_line(trial: Trial) -> tuple[str, ...]:
+    result = trial.result
+    interval = "[{:.3f}, {:.3f}]".format(*result.speedup_ci95) if result.speedup_ci95 else ""
+    return (
+        trial.timestamp[5:19].replace("T", " "),
+        result.target,
+        result.verdict,
+        f"{result.speedup:.3f}" if result.speedup else "",
+        interval,
+        f"{result.total_seconds:.1f}" if result.total_seconds else "",
+        trial.description[:40],
+        result.reason[:60],
+    )
+
+
+def status(seen: Overview, json: bool) -> None:
+    if emit(json, {"status": seen}):
+        return
+    if seen.targets:
+        targets(seen.targets, False)
+    for note in seen.notes:
+        sys.stdout.write(f"{note}\n")
+    sys.stdout.write(f"next: {seen.next}\n")
+
+
+def policy(json: bool) -> None:
+    """Every number that decides."""
+    from ..policy import POLICY
+
+    if emit(json, {"policy": asdict(POLICY)}):
+        return
+    table("Policy", ("name", "value"), [(k, str(v)) for k, v in asdict(POLICY).items()])
+
+
+def doctor(found: Checkup, json: bool) -> int:
+    """Findings with remedies; 1 when one of them is bad."""
+    bad = any(f.level == "bad" for f in found.findings)
+    if emit(json, {"doctor": found}):
+        return int(bad)
+    table("Machine", ("what", "value"), found.facts)
+    marks = {"ok": "ok", "warn": "warn", "bad": "BAD"}
+    table(
+        "Findings",
+        ("", "what", "found", "remedy"),
+        [(marks[f.level], f.name, f.what, f.remedy) for f in found.findings],
+    )
+    table("Sandbox", ("tier", "holds", "why not", "remedy"), found.tiers)
+    return int(bad)
+
+
+def calibration(found: Report, json: bool) -> None:
+    if emit(json, {"calibration": found}):
+        return
+    heads = (
+        "target",
+        "kind",
+        "trials",
+        "false keeps",
+        "median pairs",
+        "median s",
+        "sigma0",
+        "inconclusive",
+    )
+    table("Live A/A trials", heads, found.lines())
+    sys.stdout.write(f"{found.bound()}\n")
+
+
+def demo(scenes: Sequence[Scene], json: bool) -> None:
+    if emit(json, {"scenes": list(scenes)}):
+        return
+    heads = ("candidate", "verdict", "speedup", "s", "why")
+    table(
+        "What happened",
+        heads,
+        [(s.name, s.verdict, s.speedup, s.seconds, s.reason) for s in scenes],
+    )
+
+
+def reset(path: str, json: bool) -> None:
+    if not emit(json, {"reset": path}):
+        sys.stdout.write(f"{path} is the reference again; run a trial or a baseline next.\n")

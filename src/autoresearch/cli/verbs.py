@@ -1,0 +1,207 @@
+"""Every verb of the command line, in order of use. Heavy modules load inside the verb that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import live, show
+from .live import say
+
+app = typer.Typer(
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A harness for agent-driven kernel research: it alone decides what is kept.",
+)
+
+Name = Annotated[str, typer.Argument(help="The target, such as pq-l2.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+class State:
+    """What the options before the verb said."""
+
+    root = Path()
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    root: Annotated[
+        Path, typer.Option(help="The project: a git work tree with targets/.")
+    ] = Path(),
+) -> None:
+    """Without a verb: the state of the session and the next step."""
+    State.root = root
+    if context.invoked_subcommand is None:
+        status()
+
+
+@app.command()
+def demo(json: Json = False) -> None:
+    """Show the whole loop on pq-l2 in a scratch clone: baseline and five prepared candidates.
+
+    Example: autoresearch demo
+    """
+    from .. import demo as demonstration
+
+    show.demo(demonstration.run(State.root, say), json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Print what this machine is, how quiet it is, which sandbox it reaches, and remedies.
+
+    Example: autoresearch doctor
+    """
+    from .. import checkup
+
+    sys.exit(show.doctor(checkup.run(State.root), json))
+
+
+@app.command()
+def targets(json: Json = False) -> None:
+    """List the project's targets, each with its incumbent.
+
+    Example: autoresearch targets
+    """
+    from .. import overview
+
+    show.targets(overview.targets(State.root), json)
+
+
+@app.command()
+def check(name: Name, json: Json = False) -> None:
+    """Compile kernels.py and check it against the oracle on the battery; measures nothing.
+
+    Example: autoresearch check pq-l2
+    """
+    from .. import check as checking
+    from ..session import Session
+
+    session = Session.open(State.root, name, say)
+    sys.exit(show.block(checking.run(session, say), json))
+
+
+@app.command()
+def baseline(
+    name: Name,
+    accept: Annotated[str, typer.Option(help="The changed digest to accept, for good.")] = "",
+    smoke: Annotated[bool, typer.Option(help="Three pairs, nothing recorded: for CI.")] = False,
+    json: Json = False,
+) -> None:
+    """Make the present kernels.py the incumbent: its speed, and the noise of this machine.
+
+    Example: autoresearch baseline pq-l2
+    """
+    from .. import baseline as starting
+    from ..session import Session
+
+    session = Session.open(State.root, name, say)
+    with live.progress() as tell:
+        row = starting.run(session, say, tell, accept, smoke)
+    sys.exit(show.block(row, json))
+
+
+@app.command()
+def trial(
+    name: Name,
+    message: Annotated[str, typer.Option("-m", "--message", help="One hypothesis.")] = "",
+    json: Json = False,
+) -> None:
+    """Measure kernels.py against the incumbent; keep it in git or put the incumbent back.
+
+    Example: autoresearch trial pq-l2 -m "transposed codes"
+    """
+    from .. import trial as loop
+    from ..session import Session
+
+    session = Session.open(State.root, name, say)
+    with live.progress() as tell:
+        finished = loop.run(session, message, say, tell)
+    sys.exit(show.finished(finished, json))
+
+
+@app.command()
+def log(
+    name: Annotated[str, typer.Argument(help="Only this target.")] = "",
+    number: Annotated[int, typer.Option("-n", help="How many rows, newest last.")] = 20,
+    json: Json = False,
+) -> None:
+    """Print the newest rows of the ledger.
+
+    Example: autoresearch log pq-l2 -n 50
+    """
+    from .. import overview
+
+    show.log(overview.log(State.root, name, number), json)
+
+
+@app.command()
+def status(
+    policy: Annotated[bool, typer.Option(help="Print every number that decides.")] = False,
+    json: Json = False,
+) -> None:
+    """Print where every target stands, what the ledger's health is, and the next step.
+
+    Example: autoresearch status
+    """
+    from .. import overview
+
+    show.policy(json) if policy else show.status(overview.status(State.root), json)
+
+
+@app.command()
+def calibrate(
+    names: Annotated[list[str], typer.Argument(help="Targets, tried in turn.")],
+    trials: Annotated[int, typer.Option("-n", help="Live A/A trials to add.")] = 20,
+    report: Annotated[bool, typer.Option(help="Only print what was found so far.")] = False,
+    json: Json = False,
+) -> None:
+    """Run live A/A trials and bound the rate of false keeps; adds to all earlier ones.
+
+    Example: autoresearch calibrate pq-l2 -n 100
+    """
+    from .. import calibrate as calibration
+    from ..session import Session
+
+    sessions = [Session.open(State.root, name, say) for name in names]
+    if not report:
+        with live.progress() as tell:
+            calibration.run(sessions, trials, say, tell)
+    show.calibration(calibration.report(sessions), json)
+
+
+@app.command()
+def audit(
+    name: Name,
+    json: Json = False,
+) -> None:
+    """Measure the session's first incumbent against the current one: the headline figure.
+
+    Example: autoresearch audit pq-l2
+    """
+    from .. import audit as auditing
+    from ..session import Session
+
+    session = Session.open(State.root, name, say)
+    with live.progress() as tell:
+        row = auditing.run(session, say, tell)
+    sys.exit(show.block(row, json, code=0))
+
+
+@app.command()
+def reset(name: Name, json: Json = False) -> None:
+    """Copy the reference over kernels.py: the seed to start a climb from.
+
+    Example: autoresearch reset pq-l2
+    """
+    from .. import check as checking
+    from ..session import Session
+
+    show.reset(checking.reset(Session.open(State.root, name, say)), json)

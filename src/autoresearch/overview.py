@@ -1,0 +1,127 @@
+"""What `status`, `targets` and `log` tell: reads the ledger's summary and the targets' facts.
+
+Writes nothing and decides nothing; fast on a ledger of 100,000 rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import catalog
+from .ledger import Ledger, Summary
+from .model import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLine:
+    """Where one target stands."""
+
+    name: str
+    unit: str
+    verdict: str
+    versus: str
+    ns: str
+    trials: int
+    kept: int
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Where the project stands, what is odd about it, and the next step."""
+
+    targets: tuple[TargetLine, ...]
+    notes: tuple[str, ...]
+    next: str
+
+
+def status(path: Path) -> Overview:
+    root, summary = _project(path)
+    lines = _lines(root, summary)
+    return Overview(lines, tuple(_notes(summary)), _next(lines, summary))
+
+
+def targets(path: Path) -> tuple[TargetLine, ...]:
+    return _lines(*_project(path))
+
+
+def log(path: Path, name: str, number: int) -> list[Trial]:
+    """The newest rows, newest last; of one target if named."""
+    root, _ = _project(path)
+    if name:
+        name = catalog.find(root, name).name
+    found: list[Trial] = []
+    for trial in Ledger(root).newest_first(f'"target":"{name}"' if name else ""):
+        if len(found) >= number:
+            break
+        if name in ("", trial.result.target):
+            found.append(trial)
+    return found[::-1]
+
+
+def _project(path: Path) -> tuple[Path, Summary]:
+    root = catalog.root_of(path)
+    return root, Ledger(root).summary()
+
+
+def _lines(root: Path, summary: Summary) -> tuple[TargetLine, ...]:
+    return tuple(_line(entry, summary) for entry in catalog.discover(root))
+
+
+def _line(entry: catalog.Entry, summary: Summary) -> TargetLine:
+    facts = entry.facts()
+    incumbent = summary.incumbent.get(entry.name)
+    counts = summary.counts.get(entry.name, {}).get("trial", {})
+    kept = sum(counts.get(v, 0) for v in ("keep", "simpler"))
+    if incumbent is None:
+        return TargetLine(
+            entry.name, facts.unit, "no baseline", "", "", sum(counts.values()), kept, facts.site
+        )
+    result = incumbent.result
+    ns = f"{result.geomean_ns_per_op:.0f}" if result.geomean_ns_per_op else ""
+    return TargetLine(
+        entry.name,
+        facts.unit,
+        result.verdict,
+        result.speedup_vs_reference,
+        ns,
+        sum(counts.values()),
+        kept,
+        facts.site,
+    )
+
+
+def _notes(summary: Summary) -> list[str]:
+    notes = []
+    for target, counts in summary.counts.items():
+        blind: Mapping[str, int] = counts.get("blind", {})
+        if blind:
+            false = blind.get("keep", 0) + blind.get("simpler", 0)
+            notes.append(f"{target}: {sum(blind.values())} blind A/A trials, {false} falsely kept")
+        for row in summary.baselines.get(target, ()):
+            accepted = row.extra.get("accepted")
+            if accepted:
+                notes.append(
+                    f"{target}: changed digest {accepted['to']} accepted at {row.timestamp} (was {accepted['from']})"
+                )
+    if summary.damaged:
+        lines = ", ".join(map(str, summary.broken[:5]))
+        notes.append(f"{summary.damaged} damaged ledger lines were skipped (lines {lines})")
+    if summary.rewritten:
+        notes.append(f"the ledger was rewritten after {summary.rewritten} lines had been seen")
+    return notes
+
+
+def _next(lines: tuple[TargetLine, ...], summary: Summary) -> str:
+    if not lines:
+        return "there are no targets here: pass --root PROJECT"
+    newest = max(
+        (rows[0] for rows in summary.newest.values() if rows),
+        key=lambda t: t.timestamp,
+        default=None,
+    )
+    if newest is None:
+        return f"autoresearch baseline {lines[0].name}"
+    return newest.result.next or f'autoresearch trial {newest.result.target} -m "one hypothesis"'
