@@ -9,12 +9,9 @@ from dataclasses import replace
 from . import gate, rows
 from .experiment import Experiment, Kernel
 from .model import Trial
-from .runner import lease
-from .runner.bench import Bench
 from .session import Say, Session
 
 Tell = Callable[[gate.Step], None]
-WAIT_S = 3600.0
 
 
 def run(session: Session, say: Say, tell: Tell) -> Trial:
@@ -25,13 +22,10 @@ def run(session: Session, say: Say, tell: Tell) -> Trial:
         Kernel(session.workspace.get_blob(first.candidate), first.extra["statements"]),
         Kernel(session.workspace.get_blob(current.candidate), current.extra["statements"], "audit"),
     )
-    known, place = session.known(current), session.place()
-    known = replace(known, ns=first.extra["ns"])
-    with (
-        lease.held(place.core, f"audit of {session.entry.name}", WAIT_S, say),
-        Bench(place) as bench,
-    ):
-        experiment = Experiment(bench, arms, known, session.policy, secrets.randbits(62), tell)
+    known = replace(session.known(current), ns=first.extra["ns"])
+    with session.measuring(f"audit of {session.entry.name}", say) as turn:
+        bench, seed = turn.bench, secrets.randbits(62)
+        experiment = Experiment(bench, arms, known, session.policy, seed, tell)
         outcome = experiment.fixed("audit", session.policy.audit_pairs)
         if not outcome.evidence.fault:
             outcome = replace(outcome, verdict=experiment.audited(known.sigma0))

@@ -17,14 +17,12 @@ from .errors import Refusal
 from .experiment import Experiment, Kernel, Known, Outcome
 from .ledger import Decision
 from .model import Fault, Trial
-from .runner import lease
-from .runner.bench import Bench
+from .runner.pair import Runner
 from .runner.screen import Screened, screen
 from .session import Say, Session
 from .stats import pairing
 
 Tell = Callable[[gate.Step], None]
-WAIT_S = 3600.0
 _SMOKE_PAIRS = 3
 _VERSUS_PAIRS = 5
 
@@ -42,12 +40,8 @@ def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = 
     if isinstance(screened, Fault):
         remedy = f"Repair it, or run `autoresearch reset {session.entry.name}`."
         raise Refusal(f"kernels.py cannot be a baseline: {screened.reason}.", remedy)
-    place = session.place()
-    with (
-        lease.held(place.core, f"baseline of {session.entry.name}", WAIT_S, say),
-        Bench(place) as bench,
-    ):
-        trial = _measured(session, bench, screened, reference.encode(), tell, smoke)
+    with session.measuring(f"baseline of {session.entry.name}", say) as turn:
+        trial = _measured(session, turn.bench, screened, reference.encode(), tell, smoke)
     if smoke or trial.result.verdict != "baseline":
         return trial
     return _record(session, trial, before, accept, say)
@@ -65,19 +59,18 @@ def _check_digest(session: Session, before: Trial | None, accept: str) -> None:
 
 
 def _measured(
-    session: Session, bench: Bench, screened: Screened, reference: bytes, tell: Tell, smoke: bool
+    session: Session, bench: Runner, screened: Screened, reference: bytes, tell: Tell, smoke: bool
 ) -> Trial:
     """A/A pairs of the kernel, then pairs against the reference where it differs from the kernel."""
     begun = time.monotonic()
     kernel = Kernel(screened.text.encode(), screened.statements)
     seed = Kernel(reference, label="seed")
-    policy = replace(session.policy, rounds=session.policy.rounds)
     rough = _fixed(bench, (seed, replace(seed, label="again")), Known(), session, 1, tell)
     trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), rough, bench.tier)
     if not rough.stage:
         return trial
     known = replace(Known(), ns=dict(zip(rough.labels, rough.incumbent_ns.tolist(), strict=True)))
-    pairs = _SMOKE_PAIRS if smoke else policy.aa_pairs
+    pairs = _SMOKE_PAIRS if smoke else session.policy.aa_pairs
     versus = _fixed(bench, (seed, kernel), known, session, 1 if smoke else _VERSUS_PAIRS, tell)
     if versus.stage:
         known = replace(
@@ -107,7 +100,7 @@ def _measured(
 
 
 def _fixed(
-    bench: Bench,
+    bench: Runner,
     arms: tuple[Kernel, Kernel],
     known: Known,
     session: Session,
@@ -145,7 +138,7 @@ def _record(session: Session, trial: Trial, before: Trial | None, accept: str, s
     if before and before.digest != session.digest:
         extra["accepted"] = {"from": before.digest, "to": session.digest, "named": accept}
     result = replace(trial.result, commit=commit[:12])
-    path = str(session.entry.kernels.relative_to(session.workspace.root))
+    path = session.path
     trial = replace(
         trial, candidate=blob, incumbent=blob, session=trial.id, extra=extra, result=result
     )

@@ -12,13 +12,10 @@ import numpy as np
 
 from . import gate, nulls
 from .model import Trial
-from .runner import lease
-from .runner.bench import Bench
 from .session import Say, Session
 from .stats.interval import rate_upper
 
 Tell = Callable[[gate.Step], None]
-WAIT_S = 3600.0
 FALSE = ("keep", "simpler")
 KINDS = ("calibrate", "blind")
 
@@ -68,14 +65,11 @@ def run(sessions: Sequence[Session], trials: int, say: Say, tell: Tell) -> None:
     """Add `trials` A/A trials, shared out over the targets; every second one is a null variant."""
     for i, session in enumerate(sessions):
         share = trials // len(sessions) + (i < trials % len(sessions))
-        place = session.place()
-        who = f"calibrate {session.entry.name}"
-        with lease.held(place.core, who, WAIT_S, say), Bench(place) as bench:
+        name = session.entry.name
+        with session.measuring(f"calibrate {name}", say) as turn:
             for n in range(share):
-                trial = nulls.run(session, bench, "calibrate", n % 2 == 1, "A/A", tell)
-                say(
-                    f"{session.entry.name} {n + 1}/{share}: {trial.result.verdict}: {trial.result.reason}"
-                )
+                found = nulls.run(session, turn.bench, "calibrate", n % 2 == 1, "A/A", tell).result
+                say(f"{name} {n + 1}/{share}: {found.verdict}: {found.reason}")
 
 
 def report(sessions: Sequence[Session]) -> Report:

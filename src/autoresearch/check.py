@@ -10,12 +10,8 @@ from . import rows
 from .errors import Refusal
 from .experiment import Experiment, Kernel, Known
 from .model import Fault, Trial
-from .runner import lease
-from .runner.bench import Bench
 from .runner.screen import screen
 from .session import Say, Session
-
-WAIT_S = 3600.0
 
 
 def run(session: Session, say: Say) -> Trial:
@@ -28,13 +24,10 @@ def run(session: Session, say: Say) -> Trial:
     if isinstance(screened, Fault):
         return _told(trial, screened.verdict, screened.reason, begun)
     kernel = Kernel(screened.text.encode(), screened.statements)
-    place = session.place()
-    with (
-        lease.held(place.core, f"check of {session.entry.name}", WAIT_S, say),
-        Bench(place) as bench,
-    ):
+    with session.measuring(f"check of {session.entry.name}", say) as turn:
+        bench, seed = turn.bench, secrets.randbits(62)
         experiment = Experiment(
-            bench, (kernel, kernel), Known(), session.policy, secrets.randbits(62), lambda _: None
+            bench, (kernel, kernel), Known(), session.policy, seed, lambda _: None
         )
         trial = rows.filled(session, trial, experiment.check(), bench.tier)
         cases = len(bench.facts["battery"])

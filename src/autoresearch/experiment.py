@@ -18,10 +18,10 @@ import numpy as np
 from . import gate
 from .model import Evidence, Fault, FloatArray, Pair, Verdict, Work, Workload
 from .policy import Policy
-from .runner import builds, pair
-from .runner.bench import Bench, KernelFault, Stage
+from .runner import builds
+from .runner.bench import KernelFault, Stage
 from .runner.builds import Build
-from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Measured
+from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Measured, Runner
 
 _MB = 1 << 20
 _SMALL = 16 * _MB  # memory differences below this are the allocator's
@@ -99,7 +99,7 @@ class Experiment:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: Runner,
         arms: tuple[Kernel, Kernel],
         known: Known,
         policy: Policy,
@@ -204,9 +204,7 @@ class Experiment:
     def _battery(self) -> None:
         with self._timed("battery"):
             phase = self.phases["battery"]
-            pair.battery(
-                self.bench, phase.stage, Arm(self.builds[CANDIDATE]), phase.limits, self.policy
-            )
+            self.bench.battery(phase.stage, Arm(self.builds[CANDIDATE]), phase.limits, self.policy)
 
     def _pair(self, name: str) -> None:
         if name not in self.phases:
@@ -218,9 +216,7 @@ class Experiment:
         with self._timed("draw"):
             self.bench.collect()
         with self._timed(name):
-            measured = pair.measure(
-                self.bench, phase.stage, arms, phase.limits, self.policy, self.rng
-            )
+            measured = self.bench.measure(phase.stage, arms, phase.limits, self.policy, self.rng)
         phase.measured.append(measured)
         self._cap_prepare(phase, measured)
 

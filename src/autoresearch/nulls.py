@@ -13,7 +13,7 @@ from dataclasses import replace
 from . import gate, rows
 from .experiment import Experiment, Kernel
 from .model import Trial
-from .runner.bench import Bench
+from .runner.pair import Runner
 from .runner.driver import entry_points
 from .runner.normal import null_variant
 from .session import Session
@@ -21,7 +21,7 @@ from .session import Session
 Tell = Callable[[gate.Step], None]
 
 
-def run(session: Session, bench: Bench, kind: str, dressed: bool, note: str, tell: Tell) -> Trial:
+def run(session: Session, bench: Runner, kind: str, dressed: bool, note: str, tell: Tell) -> Trial:
     """One A/A trial, recorded under `kind`; `dressed` gives the candidate other names and order."""
     begun = time.monotonic()
     row = session.incumbent()

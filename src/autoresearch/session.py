@@ -6,7 +6,9 @@ Also finishes what a killed command left behind. Measures nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +22,15 @@ from .ledger import Decision, Ledger
 from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
 from .policy import POLICY, Policy
+from .runner import lease
 from .runner.bench import Place
 from .runner.builds import drivers
+from .runner.pair import Runner
 from .stats.spread import upper_spread
 from .workspace import Workspace
 
 Say = Callable[[str], None]
+WAIT_S = 3600.0  # for another measurement on this machine to end
 _FRESH = 0.01  # sigma0 before any A/A pair was measured: the spread of a usual machine
 
 
@@ -84,6 +89,22 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A held lease with its open bench: seconds waited for it and spent opening, and when it began
+    (ns since boot: comparable between processes, unmoved by a clock that jumps)."""
+
+    bench: Runner
+    core: int
+    waited_s: float
+    opened_s: float
+    begun_ns: int
+
+    def stamps(self) -> tuple[int, int]:
+        """When the measurement began and ends."""
+        return self.begun_ns, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A project's target on this machine under one policy."""
 
@@ -93,18 +114,30 @@ class Session:
     digests: Mapping[str, str]
     machine: Machine
     policy: Policy
+    runner: type[Runner]
 
     @classmethod
-    def open(cls, path: Path, name: str, say: Say, policy: Policy = POLICY) -> Session:
+    def open(
+        cls,
+        path: Path,
+        name: str,
+        say: Say,
+        policy: Policy = POLICY,
+        runner: type[Runner] = Runner,
+    ) -> Session:
         project = Project.open(path, say)
         entry = find(project.root, name)
-        return cls(
-            project, entry, entry.facts(), entry.digests(policy), machines.fingerprint(), policy
-        )
+        facts, digests = entry.facts(), entry.digests(policy)
+        return cls(project, entry, facts, digests, machines.fingerprint(), policy, runner)
 
     @property
     def digest(self) -> str:
         return joined(self.digests)
+
+    @property
+    def path(self) -> str:
+        """kernels.py as git names it."""
+        return str(self.entry.kernels.relative_to(self.workspace.root))
 
     @property
     def ledger(self) -> Ledger:
@@ -134,6 +167,15 @@ class Session:
                 (reference / name).write_text(text)
             (reference / "cache").mkdir(exist_ok=True)
         return place
+
+    @contextmanager
+    def measuring(self, who: str, say: Say) -> Iterator[Turn]:
+        """Hold this machine's lease and an open bench; everything started dies at the end."""
+        place, begun = self.place(), time.monotonic()
+        with lease.held(place.core, who, WAIT_S, say):
+            held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            with self.runner(place) as bench:
+                yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)
 
     def roofline(self) -> Roofline:
         return machines.load_or_probe(self.ledger.folder, self.machine)

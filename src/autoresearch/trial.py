@@ -11,15 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from . import audit, gate, nulls, rows
+from .block import clean
 from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision, Point, Running
 from .model import Fault, Trial
-from .runner import lease
-from .runner.bench import Bench
 from .runner.screen import Screened, screen
-from .session import Say, Session
+from .session import Say, Session, Turn
 
-WAIT_S = 3600.0  # for another measurement on this machine to end
 Tell = Callable[[gate.Step], None]
 
 
@@ -36,13 +34,12 @@ class Finished:
 def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
     """One trial of the target's kernels.py, from its text to its row."""
     incumbent = session.incumbent()
-    trial = replace(
-        rows.blank(session, "trial", description),
-        incumbent=incumbent.candidate,
-        session=incumbent.session,
-    )
+    trial = rows.blank(session, "trial", description)
+    trial = replace(trial, incumbent=incumbent.candidate, session=incumbent.session)
     if incumbent.digest != session.digest:
-        return _finish(session, _faulted(trial, _tampering(session, incumbent)), say)
+        changed = session.changed_since(incumbent)
+        tampering = Fault("tampered", f"what measures is not what the baseline saw: {changed}")
+        return _finish(session, _faulted(trial, tampering), say)
     text = session.workspace.read_candidate(session.entry.kernels)
     if isinstance(text, Fault):
         return _finish(session, _faulted(trial, text), say)
@@ -52,53 +49,60 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
     if isinstance(screened, Fault):
         return _finish(session, _faulted(trial, screened), say)
     trial = replace(trial, norm=screened.norm)
-    if screened.norm == incumbent.norm:
-        return _finish(
-            session,
-            _faulted(trial, Fault("refused", "the same code as the incumbent: nothing to measure")),
-            say,
-        )
+    return _repeated(session, trial, text, say) or _measured(session, trial, screened, say, tell)
+
+
+def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished | None:
+    """The same code twice is not measured twice: the first verdict stands, and there is no new row."""
+    if trial.norm == session.incumbent().norm:
+        same = Fault("refused", "the same code as the incumbent: nothing to measure")
+        return _finish(session, _faulted(trial, same), say)
     first = session.ledger.first_verdict(trial)
-    if first:
-        return _repeat(session, trial, first, text, say)
-    return _measure(session, trial, incumbent, screened, say, tell)
+    if first is None:
+        return None
+    session.workspace.restore(session.entry.kernels, text, trial.incumbent)
+    say(f"the same code was tried before as trial {first.id}; its verdict stands")
+    return Finished(first, repeated=first.id)
 
 
-def _measure(
-    session: Session, trial: Trial, incumbent: Trial, screened: Screened, say: Say, tell: Tell
-) -> Finished:
-    """Hold the lease, measure, record, and now and then run the same trial blind as A/A."""
-    policy, ledger = session.policy, session.ledger
-    path = str(session.entry.kernels.relative_to(session.workspace.root))
-    ledger.begin(Running(trial.id, trial.result.target, path, trial.candidate, trial.timestamp))
-    arms = (
-        Kernel(session.workspace.get_blob(trial.incumbent), incumbent.extra["statements"]),
-        Kernel(screened.text.encode(), screened.statements),
-    )
-    known, place = session.known(incumbent), session.place()
+def _measured(session: Session, trial: Trial, screened: Screened, say: Say, tell: Tell) -> Finished:
+    """Hold the lease from reading the incumbent to moving git: no other trial can come between."""
+    path = session.path
+    running = Running(trial.id, trial.result.target, path, trial.candidate, trial.timestamp)
+    session.ledger.begin(running)
     begun = time.monotonic()
-    with lease.held(place.core, f"{trial.result.target}: {trial.description[:40]}", WAIT_S, say):
-        waited, stamp = time.monotonic() - begun, _stamp()
-        with Bench(place) as bench:
-            opened = time.monotonic() - begun - waited
-            seed = secrets.randbits(62)  # drawn after the candidate's bytes are fixed
-            outcome = Experiment(bench, arms, known, policy, seed, tell).run()
-            trial = rows.filled(session, trial, outcome, bench.tier)
-            if secrets.randbelow(1000) < 1000 * policy.blind_share:
-                note = f"A/A beside {trial.id}"
-                nulls.run(session, bench, "blind", secrets.randbelow(2) == 1, note, lambda _: None)
-        trial = replace(trial, stamps=(stamp, _stamp()), core=place.core)
-    seconds = {**outcome.seconds, "wait": waited, "open": opened}
-    total = time.monotonic() - begun - waited
-    result = replace(trial.result, total_seconds=total)
-    trial = _enriched(
-        session, replace(trial, result=result, seconds=seconds), incumbent, screened, outcome
-    )
-    finished = _finish(session, trial, say, rows.points(session, trial, outcome, screened.knobs))
-    if finished.commit and session.keeps_since_audit() >= policy.audit_every:
+    who = f"{trial.result.target}: {clean(trial.description, 40)}"
+    with session.measuring(who, say) as turn:
+        incumbent = session.incumbent()
+        trial = replace(trial, incumbent=incumbent.candidate)
+        outcome = _outcome(session, turn, incumbent, screened, tell)
+        trial = rows.filled(session, trial, outcome, turn.bench.tier)
+        took = time.monotonic() - begun - turn.waited_s
+        seconds = {**outcome.seconds, "wait": turn.waited_s, "open": turn.opened_s}
+        result = replace(trial.result, total_seconds=took)
+        trial = replace(trial, result=result, seconds=seconds, stamps=turn.stamps(), core=turn.core)
+        trial = _enriched(session, trial, incumbent, screened, outcome)
+        points = rows.points(session, trial, outcome, screened.knobs)
+        finished = _finish(session, trial, say, points)
+        if secrets.randbelow(1000) < 1000 * session.policy.blind_share:
+            dressed, note = secrets.randbelow(2) == 1, f"A/A beside {trial.id}"
+            nulls.run(session, turn.bench, "blind", dressed, note, lambda _: None)
+    if finished.commit and session.keeps_since_audit() >= session.policy.audit_every:
         say("every fifth keep is audited: the session's first incumbent against this one")
         audit.run(session, say, tell)
     return finished
+
+
+def _outcome(
+    session: Session, turn: Turn, incumbent: Trial, screened: Screened, tell: Tell
+) -> Outcome:
+    """Both arms through the experiment; the seed is drawn after the candidate's bytes are fixed."""
+    arms = (
+        Kernel(session.workspace.get_blob(incumbent.candidate), incumbent.extra["statements"]),
+        Kernel(screened.text.encode(), screened.statements),
+    )
+    seed, known = secrets.randbits(62), session.known(incumbent)
+    return Experiment(turn.bench, arms, known, session.policy, seed, tell).run()
 
 
 def _enriched(
@@ -136,26 +140,13 @@ def _snapshot(session: Session, trial: Trial, text: bytes) -> Trial:
     return replace(trial, candidate=blob, result=result)
 
 
-def _tampering(session: Session, incumbent: Trial) -> Fault:
-    """Which immutable part changed, as far as it can be told."""
-    changed = session.changed_since(incumbent)
-    return Fault("tampered", f"what measures is not what the baseline saw: {changed}")
-
-
 def _faulted(trial: Trial, fault: Fault) -> Trial:
     return replace(trial, result=replace(trial.result, verdict=fault.verdict, reason=fault.reason))
 
 
-def _repeat(session: Session, trial: Trial, first: Trial, text: bytes, say: Say) -> Finished:
-    """The first verdict stands: no row, the incumbent back in place."""
-    session.workspace.restore(session.entry.kernels, text, trial.incumbent)
-    say(f"the same code was tried before as trial {first.id}; its verdict stands")
-    return Finished(first, repeated=first.id)
-
-
 def _finish(session: Session, trial: Trial, say: Say, points: tuple[Point, ...] = ()) -> Finished:
     """Write the decision down, then carry it out: row, git, table."""
-    path = str(session.entry.kernels.relative_to(session.workspace.root))
+    path = session.path
     trial = rows.advised(trial, path)
     kept = trial.result.verdict in ("keep", "simpler")
     action = "keep" if kept else "restore" if trial.candidate else "none"
@@ -163,8 +154,3 @@ def _finish(session: Session, trial: Trial, say: Say, points: tuple[Point, ...] 
     decision = Decision(trial, action, path, trial.candidate, trial.incumbent, message, points)
     session.ledger.decide(decision)
     return Finished(trial, session.project.carry_out(decision, say))
-
-
-def _stamp() -> int:
-    """ns since boot: comparable between processes, unmoved by a clock that jumps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from ..errors import Refusal
 from ..model import Fault, Target
@@ -246,7 +246,7 @@ class Bench:
         self.workers: list[Worker] = []
         self.libraries = [sys.base_prefix, sys.prefix, "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Self:
         sandbox.adopt_orphans()
         every = (self.place.core, *self.place.others)
         self.judge = Helper("judge", self.place.others)

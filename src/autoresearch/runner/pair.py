@@ -47,52 +47,56 @@ class ArmFault(KernelFault):
         self.arm = arm
 
 
-def measure(
-    bench: Bench,
-    stage: Stage,
-    arms: tuple[Arm, Arm],
-    limits: Sequence[float],
-    policy: Policy,
-    rng: np.random.Generator,
-) -> Measured:
-    """Measure one spawn pair; `limits` are the seconds one call of each workload may take.
+class Runner(Bench):
+    """A bench that measures: the whole of what an experiment needs (tests have one without processes)."""
 
-    Raises `ArmFault` when a kernel is wrong, slow beyond the limits, or dies.
-    """
-    with _spawned(bench, stage, arms, policy, rng) as workers:
-        session = _Session(bench, stage, workers, limits)
-        before = bench.canary()
-        loaded = [w.status() for w in workers]
-        prepare = np.array([[session.prepare(w, arm) for w in session.indices] for arm in (0, 1)])
-        for w in session.indices:
-            session.round(w, policy.rounds, (0, 1))
-        warm = [w.status() for w in workers]
-        ns = _rounds(session, policy.rounds, rng)
-        done = [w.status() for w in workers]
-        void = _void(warm, done, ns, before, bench.canary(), policy)
-        session.inspect()
-    per_op = ns / np.asarray(stage.operations)
-    pair = Pair(per_op[0], per_op[1], (arms[0].variant, arms[1].variant), void)
-    peak = [d["peak"] - s["resident"] for s, d in zip(loaded, done, strict=True)]
-    held = [d["resident"] - s["resident"] for s, d in zip(loaded, warm, strict=True)]
-    return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]))
+    def measure(
+        self,
+        stage: Stage,
+        arms: tuple[Arm, Arm],
+        limits: Sequence[float],
+        policy: Policy,
+        rng: np.random.Generator,
+    ) -> Measured:
+        """Measure one spawn pair; `limits` are the seconds one call of each workload may take.
 
+        Raises `ArmFault` when a kernel is wrong, slow beyond the limits, or dies.
+        """
+        with _spawned(self, stage, arms, policy, rng) as workers:
+            session = _Session(self, stage, workers, limits)
+            before = self.canary()
+            loaded = [w.status() for w in workers]
+            prepare = np.array(
+                [[session.prepare(w, arm) for w in session.indices] for arm in (0, 1)]
+            )
+            for w in session.indices:
+                session.round(w, policy.rounds, (0, 1))
+            warm = [w.status() for w in workers]
+            ns = _rounds(session, policy.rounds, rng)
+            done = [w.status() for w in workers]
+            void = _void(warm, done, ns, before, self.canary(), policy)
+            session.inspect()
+        per_op = ns / np.asarray(stage.operations)
+        pair = Pair(per_op[0], per_op[1], (arms[0].variant, arms[1].variant), void)
+        peak = [d["peak"] - s["resident"] for s, d in zip(loaded, done, strict=True)]
+        held = [d["resident"] - s["resident"] for s, d in zip(loaded, warm, strict=True)]
+        return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]))
 
-def battery(bench: Bench, stage: Stage, arm: Arm, limits: Sequence[float], policy: Policy) -> None:
-    """Run every case of the battery in one worker, twice under different poison.
+    def battery(self, stage: Stage, arm: Arm, limits: Sequence[float], policy: Policy) -> None:
+        """Run every case of the battery in one worker, twice under different poison.
 
-    Raises `ArmFault` at the first wrong output.
-    """
-    worker = bench.worker(arm.build, arm.variant, stage, CANDIDATE)
-    with _blaming(CANDIDATE):
-        bench.settle(worker, policy.spawn_s)
-        session = _Session(bench, stage, (worker, worker), limits)
-        for w in session.indices:
-            session.prepare(w, CANDIDATE)
-            for batch in range(2):
-                session.round(w, batch, (CANDIDATE,))
-        session.inspect()
-    bench.dismiss(worker)
+        Raises `ArmFault` at the first wrong output.
+        """
+        worker = self.worker(arm.build, arm.variant, stage, CANDIDATE)
+        with _blaming(CANDIDATE):
+            self.settle(worker, policy.spawn_s)
+            session = _Session(self, stage, (worker, worker), limits)
+            for w in session.indices:
+                session.prepare(w, CANDIDATE)
+                for batch in range(2):
+                    session.round(w, batch, (CANDIDATE,))
+            session.inspect()
+        self.dismiss(worker)
 
 
 def _rounds(session: _Session, rounds: int, rng: np.random.Generator) -> FloatArray:
