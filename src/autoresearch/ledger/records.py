@@ -66,7 +66,7 @@ def _sound(record: Trial | Result, notes: Mapping[str, str]) -> bool:
         value = getattr(record, name)
         if not isinstance(value, _TYPES.get(note, object)):
             return False
-        if name in _TUPLES and value is not None and list(map(type, value)) not in _ENDS:
+        if isinstance(value, tuple) and list(map(type, value)) not in _ENDS:
             return False
     return True
 

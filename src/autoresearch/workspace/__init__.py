@@ -269,6 +269,6 @@ def _no_tree(path: Path, said: str) -> Refusal:
         return Refusal(f"git does not trust {path}: somebody else owns it.", remedy)
     if "work tree" in said:
         what = f"{path} is inside a git folder or a bare repository, which has no work tree."
-        return Refusal(what, "Check out a work tree: `git worktree add ../work`, then go there.")
+        return Refusal(what, "Check out a work tree: `git worktree add ../tree`, then go there.")
     what = f"{path} is not in a git repository."
     return Refusal(what, "Run `git init` and commit once, or name the project with --root.")
