@@ -49,6 +49,8 @@ def clean(text: str, limit: int) -> str:
 
     Escape sequences go, control and bidirectional characters become spaces, runs of spaces one.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()  # nearly every text, at a tenth of the cost
     plain = _ESCAPES.sub("", text)
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     raw = line.encode()

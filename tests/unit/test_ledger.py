@@ -7,14 +7,24 @@ import resource
 import stat
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autoresearch.errors import Refusal
-from autoresearch.ledger import Decision, Ledger, Point, Running, disk, new_id, table
+from autoresearch.ledger import (
+    Decision,
+    Ledger,
+    Point,
+    Running,
+    chain,
+    disk,
+    new_id,
+    records,
+    table,
+)
 from autoresearch.model import Evidence, Fault, Pair, Result, Trial
 
 EXAMPLE = Path(__file__).parents[2] / "results.tsv.example"
@@ -204,6 +214,28 @@ def test_rubbish_is_skipped_wherever_it_stands(ledger: Ledger, rubbish: bytes) -
     assert ids(ledger) == ["t0", "t1", "after"]
     assert [t.id for t in ledger.newest_first()] == ["after", "t1", "t0"]
     assert {kind for _, kind in kinds(ledger)} == {"torn", "added"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": 3}, {"stamps": [1]}, {"extra": []}, {"result": []}, {"result": {}}, {"seconds": None}]
+    + [{"result": {"target": [], "verdict": "keep"}}, {"result": {"target": "t", "verdict": {}}}]
+    + [{"result": {"target": "t", "verdict": "keep", "speedup": "1"}}]
+    + [{"result": {"target": "t", "verdict": "keep", "speedup_ci95": [1.0, None]}}],
+)
+def test_a_sealed_line_that_is_no_trial_is_skipped(ledger: Ledger, change: dict) -> None:
+    fill(ledger, 1)
+    chain.append(ledger.trials_path, records.to_json(trial("forged")) | change)
+    fill(ledger, 1)
+    assert ids(ledger) == ["t0", "t0"] and ledger.find("forged") is None
+    ledger.project()
+    view = ledger.summary()
+    assert view.broken == (2,) and view.rows == 2 and len(shown(ledger)) == 2
+
+
+def test_every_declared_type_is_checked() -> None:
+    notes = {str(f.type) for kind in (Trial, Result) for f in fields(kind)}
+    assert notes - records._TYPES.keys() == {"Result"}
 
 
 def test_a_file_of_rubbish_alone(ledger: Ledger) -> None:
@@ -426,7 +458,7 @@ def elsewhere(code: str, root: Path) -> None:
     setup = f"import os; from autoresearch.ledger import *; from pathlib import Path\n{code}\n"
     path = os.pathsep.join(sys.path)
     command = [sys.executable, "-c", f"{setup}os.kill(os.getpid(), 9)"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd=root)
+    done = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": path}, cwd=root)
     assert done.returncode == -9
 
 

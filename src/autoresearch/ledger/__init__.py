@@ -164,7 +164,7 @@ class Ledger:
 
     def _unpaired(self) -> Iterator[Break]:
         for number, (_, raw) in enumerate(chain.forwards(self.trials_path), 1):
-            line = chain.unseal(raw)
+            line = chain.unseal(raw) if b'"pairs":' in raw else None
             trial = records.read(line) if line else None
             if trial and "pairs" in trial.extra and not self._linked(trial):
                 told = f"The pairs of trial {trial.id} are missing or not the linked ones."
@@ -196,9 +196,9 @@ class Ledger:
         return tuple(journal.pending(self.folder / "journal"))
 
     def settle(self, trial_id: str) -> None:
-        """Forget a trial that is finished: its decision first, then its mark."""
-        journal.remove(self.folder / "journal", trial_id)
+        """Forget a trial that is finished: its mark first, for a mark alone means undecided."""
         journal.remove(self.folder / "running", trial_id)
+        journal.remove(self.folder / "journal", trial_id)
 
     # The rest
 

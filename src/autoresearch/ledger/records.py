@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,27 +15,40 @@ from ..model import Result, Trial
 SHOWN = ("trial", "baseline")  # kinds that a table shows and whose kernel may be the incumbent
 DESCRIPTION = 400  # bytes kept of a description
 _TEXT = 2000  # bytes kept of any other text
+_TRIAL = {f.name: str(f.type) for f in fields(Trial)}
+_RESULT = {f.name: str(f.type) for f in fields(Result)}
 _TUPLES = ("stamps", "speedup_ci95")
+_ENDS = ([int, int], [float, float], [int, float], [float, int])
+_TYPES = {  # by annotation, as model.py spells it
+    "str": str,
+    "int": int,
+    "int | None": int | None,
+    "float | None": float | int | None,
+    "tuple[int, int]": tuple,
+    "tuple[float, float] | None": tuple | None,
+    "Mapping[str, float]": dict,
+    "Mapping[str, Any]": dict,
+}
 
 
 def tidy(trial: Trial) -> Trial:
     """`trial` as the ledger keeps it: every text one printable line, every value plain JSON."""
-    body = plain({f.name: getattr(trial, f.name) for f in fields(Trial) if f.name != "result"})
+    body = plain({name: getattr(trial, name) for name in _TRIAL if name != "result"})
     body["description"] = clean(trial.description, DESCRIPTION)
-    values = {f.name: plain(getattr(trial.result, f.name)) for f in fields(Result)}
+    values = {name: plain(getattr(trial.result, name)) for name in _RESULT}
     return from_json(body | {"result": values})
 
 
 def to_json(trial: Trial) -> dict[str, Any]:
     """The values of a tidy trial."""
-    body = {f.name: getattr(trial, f.name) for f in fields(Trial)}
-    return body | {"result": {f.name: getattr(trial.result, f.name) for f in fields(Result)}}
+    body = {name: getattr(trial, name) for name in _TRIAL}
+    return body | {"result": {name: getattr(trial.result, name) for name in _RESULT}}
 
 
 def from_json(body: Mapping[str, Any]) -> Trial:
     """The trial a line tells of; unknown keys are skipped. KeyError or TypeError if it tells of none."""
-    trial = Trial(**_known(Trial, body))
-    return replace(trial, result=Result(**_known(Result, body["result"])))
+    result = Result(**_known(_RESULT, body["result"]))
+    return Trial(**_known(_TRIAL, body) | {"result": result})
 
 
 def read(line: Mapping[str, Any]) -> Trial | None:
@@ -44,11 +57,22 @@ def read(line: Mapping[str, Any]) -> Trial | None:
         trial = from_json(line)
     except (KeyError, TypeError, AttributeError):
         return None
-    return trial if isinstance(trial.id, str) and isinstance(trial.result.verdict, str) else None
+    return trial if _sound(trial, _TRIAL) and _sound(trial.result, _RESULT) else None
 
 
-def _known(kind: type[Trial | Result], body: Mapping[str, Any]) -> dict[str, Any]:
-    values = {f.name: body[f.name] for f in fields(kind) if f.name in body}
+def _sound(record: Trial | Result, notes: Mapping[str, str]) -> bool:
+    """Whether the fields hold what is declared, as far as readers lean on it."""
+    for name, note in notes.items():
+        value = getattr(record, name)
+        if not isinstance(value, _TYPES.get(note, object)):
+            return False
+        if isinstance(value, tuple) and list(map(type, value)) not in _ENDS:
+            return False
+    return True
+
+
+def _known(names: Iterable[str], body: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: body[name] for name in names if name in body}
     for name in _TUPLES:
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])

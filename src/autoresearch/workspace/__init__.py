@@ -220,8 +220,9 @@ class Workspace:
     def _enter(self, name: str, blob: str) -> bool:
         """Follow a keep in the user's index: this entry and no other."""
         line = self._line(name, "HEAD", blob)
+        deaf = self.git.without_filters()
         for attempt in range(_TRIES):
-            if not self.git.ask("update-index", "--add", "--cacheinfo", line).code:
+            if not self.git.ask("update-index", "--add", "--cacheinfo", line, env=deaf).code:
                 return True
             time.sleep(_PAUSE_S * attempt)
         return False
@@ -268,6 +269,6 @@ def _no_tree(path: Path, said: str) -> Refusal:
         return Refusal(f"git does not trust {path}: somebody else owns it.", remedy)
     if "work tree" in said:
         what = f"{path} is inside a git folder or a bare repository, which has no work tree."
-        return Refusal(what, "Check out a work tree: `git worktree add ../work`, then go there.")
+        return Refusal(what, "Check out a work tree: `git worktree add ../tree`, then go there.")
     what = f"{path} is not in a git repository."
     return Refusal(what, "Run `git init` and commit once, or name the project with --root.")

@@ -90,6 +90,20 @@ class Git:
             raise failed(words[0], answer, self.folder)
         return answer
 
+    def without_filters(self) -> dict[str, str]:
+        """Settings under which no configured filter runs.
+
+        Writing the user's index compares files that changed in the same tick as the index; git
+        would run their clean filters. Without them such a file is merely compared again later."""
+        answer = self.ask("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        names = {key.rpartition(".")[0] for key in answer.text.split("\0") if key}
+        off = {"clean": "", "smudge": "", "process": "", "required": "false"}
+        pairs = [(f"{name}.{key}", value) for name in sorted(names) for key, value in off.items()]
+        told = {"GIT_CONFIG_COUNT": str(len(pairs))}
+        for place, (key, value) in enumerate(pairs):
+            told |= {f"GIT_CONFIG_KEY_{place}": key, f"GIT_CONFIG_VALUE_{place}": value}
+        return told
+
 
 def failed(word: str, answer: Answer, folder: Path) -> Refusal:
     """A failed call in git's own last words."""
