@@ -16,6 +16,8 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Shape = tuple[int, ...]
 
+_ONE_THREAD = 1 << 18  # multiply-adds: OpenBLAS wakes no second thread for a product this small
+
 
 def floats(rng: Generator, shape: Shape, dist: str) -> F32:
     """f32 values of a named distribution (`FLOATS`); vectors lie along the last axis."""
@@ -115,17 +117,18 @@ def _slices(vectors: F32, m: int) -> F32:
 
 
 def _nearest(centres: F32, points: F32) -> NDArray[np.intp]:
-    """argmin |p - c|^2 = argmin (|c|^2 - 2 p.c), a block at a time to stay in cache."""
+    """argmin |p - c|^2 = argmin (|c|^2 - 2 p.c), in blocks that stay in cache."""
     folded = (-2 * centres).T
-    norms = np.einsum("kd,kd->k", centres, centres)
+    norms = (centres * centres).sum(-1)
+    rows = max(1, _ONE_THREAD // centres.size)
     out = np.empty(len(points), np.intp)
-    scores = np.empty((min(512, len(points)), len(centres)), np.float32)
-    for start in range(0, len(points), 512):
-        block = points[start : start + 512]
+    scores = np.empty((min(rows, len(points)), len(centres)), np.float32)
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows]
         part = scores[: len(block)]
         np.matmul(block, folded, out=part)
         part += norms
-        part.argmin(axis=1, out=out[start : start + 512])
+        part.argmin(axis=1, out=out[start : start + rows])
     return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from autoresearch import Work, Workload, draw
 
 TRAIN = 1024  # vectors behind a codebook
-ENCODED = 4096  # vectors encoded; more codes are resampled from these
+ENCODED = 8192  # vectors encoded; more codes are resampled from these
 
 
 def _both(m, ds, k, n, dist):
@@ -64,7 +64,7 @@ def static(rng, spec):
     if given:
         codes = draw.codes(rng, (n, m), k, dist.removeprefix("codes_"))
     else:
-        codes = draw.resample(rng, draw.encode(codebook, vectors), n)
+        codes = draw.resample(rng, draw.encode(codebook, vectors), n, mutated=0.1)
     return {"codebook": codebook, "codes": codes}
 
 
