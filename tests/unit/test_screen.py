@@ -4,6 +4,8 @@ for one meaning. Nothing is compiled here."""
 from __future__ import annotations
 
 import ast
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +155,20 @@ def test_entry_points_may_be_wrapped_or_chosen() -> None:
     ].replace("def sums", "def two")
     passed(chosen + "\nsums = one if BLOCK > 1 else two\n")
     assert "sums is not jitted" in refused(wrapped + "\nsums = _sums\n")
+
+
+REPOSITORY = Path(__file__).parents[2]
+TARGETS = [*REPOSITORY.glob("targets/*"), *REPOSITORY.glob("tests/toyroot/targets/*")]
+VARIANTS = REPOSITORY.glob("tests/toyroot/variants/*.py")
+KNOWN = [(t, k) for t in TARGETS for k in (t / "reference.py", t / "kernels.py")]
+KNOWN += [(REPOSITORY / "tests/toyroot/targets/toy", v) for v in VARIANTS]
+
+
+@pytest.mark.parametrize(("target", "kernel"), KNOWN, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_every_kernel_in_the_repository_passes(target: Path, kernel: Path) -> None:
+    facts = runpy.run_path(str(target / "run_experiment.py"))["TARGET"]
+    found = screen(kernel.read_bytes(), facts, (target / "reference.py").read_text())
+    assert isinstance(found, Screened), found
 
 
 REFUSED = [
