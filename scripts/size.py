@@ -11,7 +11,12 @@ BUDGET = 8000
 SHOWN = 8
 
 
-def floors() -> tuple[tuple[str, ...], ...]:
+def flat(floor: tuple[str | tuple[str, ...], ...]) -> list[str]:
+    """The modules of a floor, its chains opened."""
+    return [name for entry in floor for name in ([entry] if isinstance(entry, str) else entry)]
+
+
+def floors() -> tuple[tuple[str | tuple[str, ...], ...], ...]:
     """The list that tests/unit/test_floors.py checks, read without importing it."""
     tree = ast.parse((ROOT / "tests" / "unit" / "test_floors.py").read_text())
     (value,) = (
@@ -37,7 +42,7 @@ def functions(path: Path) -> list[tuple[int, str]]:
 def main() -> int:
     """Print the page and say whether the budget holds."""
     files = {path: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
-    tops = [{name.split(".")[0] for name in floor} for floor in floors()]
+    tops = [{name.split(".")[0] for name in flat(floor)} for floor in floors()]
     sums = [0] * len(tops)
     facade = 0
     for path, lines in files.items():

@@ -1,8 +1,8 @@
 """Imports point down: the floors of the system, and the few places where a heavy library may load.
 
 `FLOORS` is the only list; `scripts/size.py` reads it from here. A module imports only from floors
-below its own, a part of a package only from parts listed before it, the package itself from all
-of its parts. The order is total within a package and strict between floors: no cycle can pass.
+below its own. A tuple within a floor is a chain: each of its modules may also import from those
+before it, and a package stands right behind the last of its parts. No cycle can pass such an order.
 """
 
 import ast
@@ -20,39 +20,54 @@ FLOORS = (
     ("model", "errors", "policy", "simd"),
     (
         *("draw", "oracle", "block"),
-        *("stats.quantile", "stats.spread", "stats.sequential", "stats.pairing", "stats.signflip"),
-        *("stats.evalue", "stats.interval", "stats.sample"),
+        (
+            *("stats.quantile", "stats.spread", "stats.sequential", "stats.pairing"),
+            *("stats.signflip", "stats.evalue", "stats.interval", "stats.sample"),
+        ),
     ),
     (
         *("gate", "catalog"),
-        *("machine.files", "machine.identity", "machine.quiet", "machine.rates"),
-        *("machine.roofline", "machine.doctor"),
-        *("workspace.plumbing", "workspace.files"),
-        *("ledger.disk", "ledger.chain", "ledger.records", "ledger.pairs", "ledger.corpus"),
-        *("ledger.journal", "ledger.summary", "ledger.table"),
-        *("runner.source", "runner.allowed", "runner.knobs", "runner.normal", "runner.entry"),
-        *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.nops"),
-        *("runner.sandbox.linux", "runner.sandbox.seccomp", "runner.sandbox.landlock"),
-        *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
-        *("runner.sandbox.remedy", "runner.sandbox.ladder"),
-        *("runner.lease", "runner.builds", "runner.worker", "runner.zygote", "runner.case"),
-        *("runner.vault", "runner.judge", "runner.bench", "runner.pair"),
+        (
+            *("machine.files", "machine.identity", "machine.quiet", "machine.rates"),
+            *("machine.roofline", "machine.doctor"),
+        ),
+        ("workspace.plumbing", "workspace.files"),
+        (
+            *("ledger.disk", "ledger.chain", "ledger.records", "ledger.pairs", "ledger.corpus"),
+            *("ledger.journal", "ledger.summary", "ledger.table"),
+        ),
+        (
+            *("runner.source", "runner.allowed", "runner.knobs", "runner.normal", "runner.entry"),
+            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.nops"),
+            *("runner.sandbox.linux", "runner.sandbox.seccomp", "runner.sandbox.landlock"),
+            *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
+            *("runner.sandbox.remedy", "runner.sandbox.ladder"),
+            *("runner.lease", "runner.builds", "runner.worker", "runner.zygote", "runner.case"),
+            *("runner.vault", "runner.judge", "runner.bench", "runner.pair"),
+        ),
     ),
     ("experiment", "prior", "kernels"),
-    ("trial", "plane", "index", "peers", "report"),
+    (
+        ("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial", "demo"),
+        *("checkup", "overview", "plane", "index", "peers", "report"),
+    ),
     ("fleet",),
-    ("cli", "__main__"),
+    (("cli.live", "cli.show", "cli.verbs", "__main__"),),
 )
 
 HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss"}
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
-    *("simd", "machine.rates", "runner.nops", "runner.worker", "runner.zygote"),
+    *("simd", "machine.rates", "runner.nops", "runner.worker", "runner.zygote", "runner.judge"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 
-LISTED = [name for floor in FLOORS for name in floor]
-FLOOR_OF = {name.split(".")[0]: level for level, floor in enumerate(FLOORS) for name in floor}
+CHAINS = [
+    (level, (entry,) if isinstance(entry, str) else entry)
+    for level, floor in enumerate(FLOORS)
+    for entry in floor
+]
+LISTED = [name for _, chain in CHAINS for name in chain]
 
 
 class Unlisted(Exception):
@@ -68,18 +83,18 @@ def modules(source: Path) -> dict[str, Path]:
     return found
 
 
-def place(module: str) -> tuple[int, float]:
-    """(floor, position in it); a package stands right behind the last of its parts."""
-    inside = [n for n, name in enumerate(LISTED) if name == module or name.startswith(f"{module}.")]
-    if not inside or FLOOR_OF.get(module.split(".")[0]) is None:
-        raise Unlisted(module)
-    return FLOOR_OF[module.split(".")[0]], inside[-1] + (LISTED[inside[-1]] != module) * 0.5
+def place(module: str) -> tuple[int, int, float]:
+    """(floor, chain, position in the chain)."""
+    for number, (level, chain) in enumerate(CHAINS):
+        inside = [n for n, name in enumerate(chain) if f"{name}.".startswith(f"{module}.")]
+        if inside:
+            return level, number, inside[-1] + (chain[inside[-1]] != module) * 0.5
+    raise Unlisted(module)
 
 
 def may_import(importer: str, imported: str) -> bool:
-    (high, later), (low, earlier) = place(importer), place(imported)
-    same = importer.split(".")[0] == imported.split(".")[0]
-    return low < high or (same and earlier < later)
+    (high, chain, later), (low, other, earlier) = place(importer), place(imported)
+    return low < high or (chain == other and earlier < later)
 
 
 def statements(tree: ast.Module, deep: bool) -> Iterator[ast.stmt]:
@@ -176,9 +191,7 @@ def test_every_module_has_a_place():
 
 
 def test_nothing_is_listed_twice():
-    tops = [top for floor in FLOORS for top in {name.split(".")[0] for name in floor}]
     assert len(LISTED) == len(set(LISTED))
-    assert len(tops) == len(set(tops)), "a package stands on one floor"
 
 
 def test_imports_point_down():

@@ -1,0 +1,145 @@
+"""The way in: the launcher against a fake environment, the locks against each other."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ("sh", "dirname", "readlink", "cmp")
+
+
+def program(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def pins(name):
+    return set(re.findall(r"^([a-z0-9-]+==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout in a path with a space; its python is a script that tells its arguments."""
+    root = tmp_path / "a b"
+    (root / "scripts").mkdir(parents=True)
+    for name in ("autoresearch", "install", "install.py"):
+        shutil.copy(ROOT / "scripts" / name, root / "scripts")
+    shutil.copy(ROOT / "requirements.lock", root)
+    program(root / ".venv/bin/python", 'echo "$PWD"; for each in "$@"; do echo "$each"; done')
+    shutil.copy(ROOT / "requirements.lock", root / ".venv")
+    return root
+
+
+def run(command, cwd, **env):
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+
+
+class TestLauncher:
+    def test_arguments_and_directory_arrive_as_they_are(self, checkout, tmp_path):
+        done = run([checkout / "scripts/autoresearch", "trial", "x y", ""], tmp_path)
+        assert done.stdout.splitlines() == [
+            str(tmp_path),
+            "-I",
+            "-m",
+            "autoresearch",
+            "trial",
+            "x y",
+            "",
+        ]
+
+    def test_through_symlinks(self, checkout, tmp_path):
+        (tmp_path / "one").symlink_to(checkout / "scripts/autoresearch")
+        (tmp_path / "two").symlink_to("one")
+        assert run(["./two", "status"], tmp_path).stdout.endswith("status\n")
+
+    def test_named_without_a_directory(self, checkout):
+        assert run(["sh", "autoresearch", "status"], checkout / "scripts").stdout.endswith(
+            "status\n"
+        )
+
+    def test_the_exit_code_is_passed_on(self, checkout, tmp_path):
+        program(checkout / ".venv/bin/python", "exit 8")
+        assert run([checkout / "scripts/autoresearch"], tmp_path).returncode == 8
+
+    @pytest.mark.parametrize("broken", ["requirements.lock", "bin/python"])
+    def test_installs_when_the_environment_is_not_that_of_the_lock(
+        self, checkout, tmp_path, broken
+    ):
+        (checkout / ".venv" / broken).unlink()
+        program(checkout / "scripts/install", "echo called; exit 1")
+        done = run([checkout / "scripts/autoresearch"], tmp_path)
+        assert (done.stdout, done.returncode) == ("called\n", 1)
+
+    def test_a_changed_lock_installs(self, checkout, tmp_path):
+        with (checkout / "requirements.lock").open("a") as lock:
+            lock.write("# changed\n")
+        program(checkout / "scripts/install", "exit 1")
+        assert run([checkout / "scripts/autoresearch"], tmp_path).returncode == 1
+
+
+class TestInstall:
+    @pytest.fixture
+    def path(self, tmp_path):
+        """A PATH with nothing but what the scripts need."""
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for tool in TOOLS:
+            (folder / tool).symlink_to(shutil.which(tool))
+        return folder
+
+    @pytest.mark.parametrize(
+        ("status", "said"), [(1, "no Python 3.11 or newer"), (3, "neither pip nor ensurepip")]
+    )
+    def test_a_python_that_will_not_do(self, checkout, path, status, said):
+        program(path / "python3", f"exit {status}")
+        done = run([checkout / "scripts/install"], checkout, PATH=str(path))
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 2
+
+    def test_an_older_python3_gives_way_to_a_newer_one(self, checkout, path):
+        program(path / "python3", "exit 1")
+        program(path / "python3.12", 'test "$2" = -c || echo "$2"')
+        done = run([checkout / "scripts/install"], checkout, PATH=str(path))
+        assert done.stdout.strip() == str(checkout / "scripts/install.py")
+
+    def test_nothing_to_do(self, checkout):
+        before = set((checkout / ".venv").rglob("*"))
+        assert run([checkout / "scripts/install"], checkout).returncode == 0
+        assert set((checkout / ".venv").rglob("*")) - before == {checkout / ".venv/.installing"}
+
+
+class TestLocks:
+    def test_the_dev_lock_holds_the_core_lock(self):
+        assert pins("requirements.lock") < pins("requirements-dev.lock")
+
+    def test_every_dependency_is_pinned(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        core = {pin.split("==")[0] for pin in pins("requirements.lock")}
+        dev = {pin.split("==")[0] for pin in pins("requirements-dev.lock")}
+        assert set(project["dependencies"]) <= core
+        assert set(project["optional-dependencies"]["dev"]) <= dev
+
+    @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+    def test_every_pin_has_a_hash(self, name):
+        text = (ROOT / name).read_text()
+        assert len(re.findall(r"==\S+.*\\\n    --hash=sha256:", text)) == len(pins(name))
+
+
+@pytest.mark.parametrize("name", ["autoresearch", "install", "test", "lock", "../.ci/run"])
+def test_scripts_can_be_run(name):
+    assert (ROOT / "scripts" / name).stat().st_mode & stat.S_IXUSR
