@@ -1,4 +1,4 @@
-"""What several tests start from: a toy project whose runner is a fake, away from this machine's lease."""
+"""What several tests start from: a toy project with a fake runner, away from the machine's lease."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ All else that a trial touches is real: git, the ledger, the screen, the gate.
 
 from __future__ import annotations
 
-import ast
+import re
 import runpy
 import shutil
 import subprocess
@@ -29,6 +29,7 @@ HERE = Path(__file__).parent / "toyroot"
 TOY = HERE / "targets" / "toy"
 SEED = (TOY / "reference.py").read_text()
 MB = 1 << 20
+UNSEEN = replace(POLICY, blind_share=0.0)  # no A/A trial beside a trial
 
 
 def kernel(speed: float = 1.0, fault: str = "", more: str = "") -> bytes:
@@ -38,9 +39,10 @@ def kernel(speed: float = 1.0, fault: str = "", more: str = "") -> bytes:
 
 def said(build: Build) -> tuple[float, str]:
     """What a kernel says of itself; the seed itself says nothing."""
-    _, _, fake = (build.directory / "kernels.py").read_text().partition("\nFAKE = ")
-    speed, fault = ast.literal_eval(fake or "(1.0, '')")
-    return speed, fault
+    text = (build.directory / "kernels.py").read_text()
+    found = re.findall(r"^\w+ = \(([\d.]+), '(\w*)'\)$", text, re.MULTILINE)
+    speed, fault = found[-1] if found else ("1", "")
+    return float(speed), fault
 
 
 class FakeRunner:
@@ -106,7 +108,7 @@ class Toy:
     """A repository with the toy target: edit its kernel, try it, look at what became of it."""
 
     root: Path
-    policy: Policy = replace(POLICY, blind_share=0.0)
+    policy: Policy = UNSEEN
     runner: Any = FakeRunner
     heard: list[str] = field(default_factory=list)
 

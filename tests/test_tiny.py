@@ -1,6 +1,6 @@
 """The shortest true story of the system: one trial each way. Read this first.
 
-The runner is a fake that believes what a kernel says of itself; git, ledger, screen and gate are real.
+The runner is a fake that believes what a kernel says of itself; the rest is real.
 """
 
 from __future__ import annotations
