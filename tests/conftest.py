@@ -1,4 +1,4 @@
-"""What several tests start from: a toy project with a fake runner, away from the machine's lease."""
+"""What several tests start from: a toy project with a fake runner, away from the real lease."""
 
 from __future__ import annotations
 
