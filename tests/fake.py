@@ -125,6 +125,10 @@ class Toy:
         )
         return toy
 
+    def copy(self, root: Path) -> Toy:
+        """The same project elsewhere, so that many tests can start from one baseline."""
+        return replace(self, root=shutil.copytree(self.root, root, symlinks=True), heard=[])
+
     @property
     def kernels(self) -> Path:
         return self.root / "targets" / "toy" / "kernels.py"
