@@ -1,0 +1,1 @@
+"""The arithmetic of deciding, pure: no clock, no disk, no global random state, numpy only."""

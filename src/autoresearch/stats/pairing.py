@@ -1,0 +1,52 @@
+"""From the raw times of one spawn pair to the one number it contributes.
+
+The spawn pair is the unit of analysis: calls inside one process share its memory and code layout.
+Knows nothing of thresholds or verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..model import FloatArray, Pair
+
+CLIP = math.log(4)  # one workload moves the mean of eight by a factor of 1.19 at most
+
+
+def d(pair: Pair) -> FloatArray:
+    """f64[r, w]: `ln T_A - ln T_B` of each round, above 0 where the candidate was faster.
+
+    Raises ValueError where a time is not positive and finite: no decision may rest on it.
+    """
+    with np.errstate(all="ignore"):
+        ratio: FloatArray = np.log(pair.incumbent_ns) - np.log(pair.candidate_ns)
+    if ratio.ndim != 2 or not ratio.size or not np.isfinite(ratio).all():
+        raise ValueError("a pair needs positive, finite times for every round and workload")
+    return ratio
+
+
+def D(pair: Pair) -> FloatArray:
+    """f64[w]: the median over rounds, which one disturbed call cannot move far."""
+    ordered = np.sort(d(pair), axis=0)
+    r = len(ordered)
+    middle: FloatArray = (ordered[(r - 1) // 2] + ordered[r // 2]) / 2
+    return middle
+
+
+def stack(pairs: Sequence[Pair]) -> FloatArray:
+    """f64[n, w]: `D` of every pair, in the order measured; f64[0, 1] of none."""
+    return np.array([D(pair) for pair in pairs]) if pairs else np.empty((0, 1))
+
+
+def mean_over_workloads(D: FloatArray, clip: float = CLIP) -> FloatArray:
+    """f64[...] from f64[..., w]: the clipped mean; `clip=inf` gives ln of the geometric mean."""
+    mean: FloatArray = np.clip(D, -clip, clip).mean(axis=-1)
+    return mean
+
+
+def X(pair: Pair, clip: float = CLIP) -> float:
+    """The pair's one number, in ln units; decisions use the clipped one, printed figures `clip=inf`."""
+    return float(mean_over_workloads(D(pair), clip))
