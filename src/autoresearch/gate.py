@@ -35,8 +35,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Measure one more pair of `phase` (screen, confirm, tie), or `done` with a verdict. `look` is the newest one: that of
-    the phase before while this one has no counting pair."""
+    """Measure one more pair of `phase` (screen, confirm, tie), or `done` with a verdict.
+
+    `look` is the newest one: that of the phase before while this one has no counting pair.
+    """
 
     phase: str
     verdict: Verdict | None = None
@@ -85,7 +87,7 @@ def audit(
 
 
 def tie_cost(verdict: Verdict) -> float:
-    """What a `simpler` verdict takes from the tie budget (ln units, >= 0): the slowing it showed."""
+    """What a `simpler` verdict takes from the tie budget, ln units >= 0: the slowing it showed."""
     return max(0.0, -log(verdict.speedup)) if verdict.speedup else 0.0
 
 
@@ -135,8 +137,8 @@ class _Phase:
 
 @dataclass(frozen=True, slots=True)
 class _Ruling:
-    """What the first n pairs of a phase say: `open` (measure more), `pass` (on to stage 2), `flat` (no
-    gain shown; a tie is still possible), or a verdict."""
+    """What the first n pairs of a phase say: `open` (measure more), `pass` (on to stage 2), `flat`
+    (no gain shown; a tie is still possible), or a verdict."""
 
     outcome: Literal["open", "pass", "flat", "keep", "simpler", "revert"]
     n: int
@@ -206,25 +208,27 @@ def _confirm(phase: _Phase) -> _Ruling:
 
 
 def _believable(sample: Sample, n: int) -> bool:
-    """What the ratio cannot see: symmetry alone must carry the gain, and a huge one needs more pairs."""
+    """Symmetry alone must carry the gain, whatever sigma0 says, and a huge one needs more pairs."""
     policy = sample.policy
     big = float(sample.workloads(n)[0].max()) > policy.big_gain
     return n >= policy.big_gain_pairs * big and sample.p_value(n) <= policy.sign_flip_level
 
 
 def _guard(phase: _Phase, n: int) -> tuple[Literal["safe", "unproven", "harm"], str]:
-    """Whether each workload is shown to stay above the margin (`safe`) or one to lie below (`harm`),
-    and the least bound in words."""
+    """Whether every workload is shown to stay above the margin (`safe`), or one shown to lie below
+    it (`harm`), and the workload that settles it in words."""
     margin = phase.sample.policy.guard_margin
     mean, lower = phase.sample.workloads(n)
-    least = int(lower.argmin())
+    upper = 2 * mean - lower
+    harm = float(upper.min()) < margin
+    least = int((upper if harm else lower).argmin())
     if lower[least] > margin:
         return "safe", f"every workload >= {floor(100 * exp(lower[least])) / 100:.2f}x"
     reason = (
         f"guard: {phase.labels[least]} runs at {exp(mean[least]):.2f}x, "
         f"perhaps {exp(lower[least]):.2f}x; {exp(margin):.2f}x is allowed"
     )
-    return "harm" if (2 * mean - lower < margin).any() else "unproven", reason
+    return "harm" if harm else "unproven", reason
 
 
 def _may_tie(evidence: Evidence, policy: Policy, look: Look) -> bool:
@@ -240,7 +244,7 @@ def _may_tie(evidence: Evidence, policy: Policy, look: Look) -> bool:
 
 
 def _tie(phase: _Phase, budget: float) -> _Ruling:
-    """A fixed number of pairs: the mean's lower bound, the guard, and what the budget still allows."""
+    """After a fixed number of pairs: the mean's lower bound, the guard, what the budget allows."""
     sample, n = phase.sample, phase.sample.policy.tie_pairs
     if sample.n < n:
         return _Ruling("open", sample.n)

@@ -13,9 +13,10 @@ from ..model import FloatArray
 def certificate(X: FloatArray, d0: float, d1: float, sigma0: float) -> float:
     """E = prod 2 / (1 + exp(-c (X_i - d0))), c = 2 (d1 - d0) / sigma0^2: an e-value of mean <= d0.
 
-    2 / (1 + exp(-c y)) averages to 1 over y and -y, hence a test martingale for noise symmetric about
-    any mean <= d0, valid at any stopping time (Ramdas et al. 2020, "Admissible anytime-valid
-    sequential inference", sec. on symmetric distributions). At most 2^n. `sigma0` must predate X.
+    2 / (1 + exp(-c y)) averages to 1 over y and -y and rises with y, so the product is a test
+    (super)martingale for noise symmetric about any mean <= d0, valid at any stopping time (Ramdas,
+    Grunwald, Vovk & Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference").
+    At most 2^n. `sigma0` must predate X.
     """
     c = 2 * (d1 - d0) / sigma0**2
     log_e = len(X) * math.log(2) - float(np.logaddexp(0.0, -c * (X - d0)).sum())

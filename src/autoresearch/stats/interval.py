@@ -32,7 +32,7 @@ def mean_interval(
 
 
 def rate_upper(events: int, trials: int, level: float = 0.05) -> float:
-    """Upper bound of a rate after `events` in `trials`, exact (Clopper & Pearson 1934), one-sided."""
+    """One-sided upper bound of a rate, `events` in `trials`, exact (Clopper & Pearson 1934)."""
     if not 0 <= events <= trials:
         raise ValueError(f"{events} events in {trials} trials")
     return 1.0 if events == trials else beta(1 - level, events + 1.0, float(trials - events))

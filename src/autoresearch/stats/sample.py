@@ -57,7 +57,7 @@ class Sample:
         return float(interval.lower_bound(self.X(n), level, self.sigma0, self.policy.nu)[1])
 
     def workloads(self, n: int) -> tuple[FloatArray, FloatArray]:
-        """f64[w] twice: each workload's mean D, and its lower bound, all bounds holding together."""
+        """f64[w] twice: each workload's mean D and lower bound, the bounds holding together."""
         level = self.policy.guard_level / self.D.shape[1]
         return interval.lower_bound(self.D[:n], level, self.sigma_w, self.policy.guard_nu)
 

@@ -1,7 +1,7 @@
 """The generalised sequential probability ratio test on spawn pairs, at every prefix at once.
 
-Van den Bergh, "The generalized sequential probability ratio test" (the fishtest notes, 2020); Wald 1945
-for the bounds. Knows nothing of the policy's numbers.
+M. Van den Bergh, "A Practical Introduction to the GSPRT" (fishtest), for the ratio; Wald 1945 for
+the bounds. Knows nothing of the policy's numbers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def shrunk_variance(
 
 def llr(X: FloatArray, d0: float, d1: float, sigma0: float, nu: float) -> FloatArray:
     """f64[n]: LLR of mean d1 against mean d0 after each of the n pairs,
-    `n (d1 - d0)(2 mean - d0 - d1) / (2 s2)`."""
+    `n (d1 - d0)(2 mean - d0 - d1) / (2 s2)` (Van den Bergh, eq. 2.1)."""
     n = np.arange(1.0, len(X) + 1)
     mean, squares = moments(X)
     s2 = shrunk_variance(squares, n, sigma0, nu)

@@ -10,11 +10,13 @@ MOST = 40  # two tables of 2^20 sums
 
 
 def p_value(y: FloatArray) -> float:
-    """Exact one-sided p of mean <= 0 for independent y, each symmetric about it (Fisher 1935, sec. 21).
+    """Exact one-sided p of mean <= 0 for independent y, each symmetric about its mean (Fisher 1935,
+    "The Design of Experiments", sec. 21).
 
-    P(sum s_i y_i >= sum y_i) over all 2^n signs is the share of subsets whose sum is <= 0 (flipping a
-    subset S changes the sum by -2 sum_S y). Counted by meeting in the middle (Horowitz & Sahni 1974):
-    2^(n/2) sums a side, one sorted, one looked up. Ties count against the candidate.
+    P(sum s_i y_i >= sum y_i) over all 2^n signs is the share of subsets whose sum is <= 0, as
+    flipping a subset changes the sum by minus twice its own. Counted by meeting in the middle
+    (Horowitz & Sahni 1974): 2^(n/2) sums a side, one sorted, one looked up. Ties count against
+    the candidate.
     """
     n = len(y)
     if n > MOST:

@@ -23,8 +23,8 @@ def tamed(X: FloatArray, limit: float) -> FloatArray:
 
 
 def upper_sd(squares: float, n: float, level: float) -> float:
-    """One-sided upper bound of a standard deviation, missed with probability `level`: squares is the
-    sum of n squared deviations from a known mean, chi-square with n degrees of freedom."""
+    """One-sided upper bound of a standard deviation, missed with probability `level`, from the sum
+    of n squared deviations from a known mean: chi-square with n degrees of freedom."""
     return sqrt(squares / chi_square(level, n))
 
 
@@ -36,18 +36,19 @@ def upper_spread(
     limit: float = 5.0,
     most: int = 200,
 ) -> float:
-    """Upper bound of the spread between A/A pairs: `sigma0` from X f64[n], `sigma_w` from D f64[n, w].
+    """Upper bound of the spread of A/A pairs: `sigma0` from X f64[n], `sigma_w` from D f64[n, w].
 
-    About 0, not about the sample mean: both arms are the same program, so an offset that lasts a whole
-    trial (code layout of a null variant) is noise and must count. Pairs of blind trials that stopped
-    by rule may be pooled all the same: E sum X^2 = sigma^2 E n at any stopping time (Wald's second
-    identity). Workloads are pooled by their mean square, but the degrees of freedom stay those of the
-    pairs, for the workloads of one spawn share its luck.
+    About 0, not about the sample mean: both arms are the same program, so an offset that lasts a
+    whole trial (the layout of a null variant) is noise and must count. Pairs of blind trials that
+    stopped by rule may be pooled all the same: E sum X^2 = sigma^2 E n at any stopping time (Wald's
+    second identity). Workloads are pooled by their mean square, but the degrees of freedom stay
+    those of the pairs, for the workloads of one spawn share its luck.
 
-    One outlier: among 20 pairs of spread 1 % a single burst of 15 % would raise the bound from 1.4 %
-    to 4.8 %, and every null trial would run to its cap; pulled in to `limit` robust deviations it is
-    2.0 %. It still counts; a t with 4 degrees of freedom loses 5 % of its spread, less than the bound
-    adds (34 % at 20 pairs, 9 % at 200). Too large costs pairs, too small costs false keeps.
+    One outlier: among 20 pairs of spread 1 % a single burst of 15 % would raise the bound from
+    1.5 % to 4.8 %, and every null trial would run to its cap; pulled in to `limit` robust
+    deviations it is 2.0 %. It still counts; a t with 4 degrees of freedom loses 5 % of its spread,
+    less than the bound adds (36 % at 20 pairs, 9 % at 200). Too large costs pairs, too small false
+    keeps.
 
     Only the `most` recent pairs are pooled (earlier ones oldest first), so that a machine that got
     noisier is soon believed; until then the plain spread of the new ones is a floor.
