@@ -11,6 +11,7 @@ import argparse
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from math import exp, inf, log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -60,20 +61,23 @@ def noise(machine: Machine, rng: np.random.Generator, *shape: int) -> FloatArray
     return np.asarray(drawn / sqrt(machine.tails / (machine.tails - 2)))
 
 
-def pair(machine: Machine, gain: FloatArray, policy: Policy, rng: np.random.Generator) -> Pair:
-    """One spawn pair; `gain` f64[w] is the true one, layout luck included."""
-    burst = 0.1 * (rng.random() < machine.burst) * rng.choice((-1, 1))
-    of_pair = gain + burst + machine.spawn * noise(machine, rng, 1)
-    of_workload = of_pair + machine.workload * noise(machine, rng, len(gain))
-    d = of_workload + machine.call * noise(machine, rng, policy.rounds, len(gain))
-    return Pair(1e6 * np.exp(d / 2), 1e6 * np.exp(-d / 2))
+def pairs(
+    machine: Machine, gain: FloatArray, policy: Policy, rng: np.random.Generator
+) -> tuple[Pair, ...]:
+    """Spawn pairs; `gain` f64[n, w] is the true one of each, layout luck included."""
+    n, w = gain.shape
+    burst = 0.1 * (rng.random((n, 1)) < machine.burst) * rng.choice((-1, 1), (n, 1))
+    of_pair = gain + burst + machine.spawn * noise(machine, rng, n, 1)
+    of_workload = of_pair + machine.workload * noise(machine, rng, n, w)
+    d = of_workload[:, None] + machine.call * noise(machine, rng, n, policy.rounds, w)
+    return tuple(Pair(1e6 * np.exp(one / 2), 1e6 * np.exp(-one / 2)) for one in d)
 
 
 def spreads(machine: Machine, policy: Policy, rng: np.random.Generator) -> tuple[float, float]:
     """sigma0 and sigma_w as a baseline finds them: A/A pairs, some of them of null variants."""
-    variant = rng.random(policy.aa_pairs) < policy.aa_null_variants
-    lucks = variant * sqrt(2) * machine.layout * rng.standard_normal(policy.aa_pairs)
-    D = pairing.stack([pair(machine, NULL + luck, policy, rng) for luck in lucks])
+    variant = rng.random((policy.aa_pairs, 1)) < policy.aa_null_variants
+    luck = variant * sqrt(2) * machine.layout * rng.standard_normal((policy.aa_pairs, 1))
+    D = pairing.stack(pairs(machine, luck + NULL, policy, rng))
     return _upper(pairing.mean_over_workloads(D), policy), _upper(D, policy)
 
 
@@ -82,23 +86,30 @@ def _upper(values: FloatArray, policy: Policy) -> float:
 
 
 def trial(row: Row, rng: np.random.Generator) -> tuple[Verdict, int]:
-    """Drive `gate.step` to its verdict; also the number of pairs it asked for."""
+    """Drive `gate.step` to its verdict; also the number of pairs a real trial would have measured.
+
+    Each phase is drawn whole: the gate decides at the same pair as if they came one by one.
+    """
     policy, machine = row.policy, row.machine
     sigma0, sigma_w = spreads(machine, policy, rng)
     layout = machine.layout * rng.standard_normal((2, policy.builds + 1))
     gain = row.effect + machine.offset * rng.standard_normal()
-    pairs: dict[str, list[Pair]] = {"screen": [], "confirm": [], "tie": []}
-    statements = (9, 8) if row.simpler else (9, 9)
-    while True:
-        screen, confirm, tie = map(tuple, pairs.values())
-        evidence = Evidence(
-            screen, confirm, tie, sigma0=sigma0, sigma_w=sigma_w, statements=statements
-        )
-        now = step(evidence, policy)
-        if now.verdict:
-            return now.verdict, len(screen + confirm + tie)
-        luck = layout_luck(row, layout, now.phase, len(pairs[now.phase]))
-        pairs[now.phase].append(pair(machine, gain + luck, policy, rng))
+    evidence = Evidence(
+        sigma0=sigma0, sigma_w=sigma_w, statements=(9, 8) if row.simpler else (9, 9)
+    )
+    most = {"screen": policy.screen.cap, "confirm": policy.confirm.cap, "tie": policy.tie_pairs}
+    used = 0
+    while (now := step(evidence, policy)).verdict is None:
+        used += now.look.n if now.look else 0
+        luck = [layout_luck(row, layout, now.phase, p) for p in range(most[now.phase])]
+        drawn = pairs(machine, np.array(luck)[:, None] + gain, policy, rng)
+        evidence = extended(evidence, now.phase, drawn)
+    return now.verdict, used + now.verdict.pairs
+
+
+def extended(evidence: Evidence, phase: str, drawn: tuple[Pair, ...]) -> Evidence:
+    changes: dict[str, Any] = {phase: drawn}
+    return replace(evidence, **changes)
 
 
 def layout_luck(row: Row, layout: FloatArray, phase: str, p: int) -> float:
@@ -169,11 +180,11 @@ def line(row: Row, trials: int, rng: np.random.Generator) -> str:
     bias = f"{np.mean([log(v.speedup or 1) - truth for v in kept]):+.2%}" if kept else ""
     inside = [v.ci95[0] <= exp(truth) <= v.ci95[1] for v in kept if v.ci95]
     covered = f"{np.mean(inside):.0%}" if inside else ""
-    pairs = [n for _, n in drawn]
+    used = [n for _, n in drawn]
     return (
         f"| {row.label} | {trials} | {count['keep'] / trials:.2%} "
         f"| {rate_upper(count['keep'], trials):.2%} | {count['simpler'] / trials:.1%} "
-        f"| {np.mean(pairs):.1f} | {np.median(pairs):.0f} | {bias} | {covered} |"
+        f"| {np.mean(used):.1f} | {np.median(used):.0f} | {bias} | {covered} |"
     )
 
 
