@@ -70,7 +70,7 @@ def pairs(
     of_pair = gain + burst + machine.spawn * noise(machine, rng, n, 1)
     of_workload = of_pair + machine.workload * noise(machine, rng, n, w)
     d = of_workload[:, None] + machine.call * noise(machine, rng, n, policy.rounds, w)
-    return tuple(Pair(1e6 * np.exp(one / 2), 1e6 * np.exp(-one / 2)) for one in d)
+    return tuple(map(Pair, 1e6 * np.exp(d / 2), 1e6 * np.exp(-d / 2)))
 
 
 def spreads(machine: Machine, policy: Policy, rng: np.random.Generator) -> tuple[float, float]:

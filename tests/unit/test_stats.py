@@ -42,6 +42,7 @@ def test_pairing_follows_its_definition(d: np.ndarray) -> None:
     assert np.allclose(pairing.d(pair), d)
     assert np.allclose(pairing.D(pair), np.median(d, axis=0))
     assert math.isclose(pairing.X(pair), np.median(d, axis=0).mean(), abs_tol=1e-9)
+    assert np.array_equal(pairing.stack([pair, pair]), [pairing.D(pair)] * 2)
 
 
 @given(arrays(float, (5, 3), elements=REAL), st.permutations(range(5)), st.permutations(range(3)))
