@@ -1,4 +1,4 @@
-"""The gate by example, by property and by simulation: what earns which verdict, and how often wrongly."""
+"""The gate by example, by property and by simulation: what earns which verdict, how often wrongly."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def pairs(n: int, gain: float, *, wobble: float = 0.002, **one: float) -> tuple[
 
 
 def evidence(gain: float = 1.0, screen: int = 12, confirm: int = 20, **facts: object) -> Evidence:
-    shown = pairs(screen, gain), pairs(confirm, gain)
-    return replace(Evidence(*shown, workloads=LABELS, hidden=LABELS), **facts)  # type: ignore[arg-type]
+    shown = Evidence(pairs(screen, gain), pairs(confirm, gain), (), LABELS, LABELS)
+    return replace(shown, **facts)  # type: ignore[arg-type]
 
 
 def verdict(given: Evidence) -> Verdict:
@@ -193,6 +193,14 @@ def test_an_unknown_spread_never_keeps() -> None:
 def test_a_clock_without_noise_still_decides() -> None:
     flat = tuple(pair(0.0, 0.0, 0.0, 0.0) for _ in range(3))
     assert verdict(Evidence(flat, sigma0=0.0, sigma_w=0.0)).name == "revert"
+
+
+def test_the_numbers_of_the_policy_fit_each_other() -> None:
+    assert POLICY.guard_looks[0] == POLICY.confirm.first
+    assert POLICY.guard_looks[-1] == POLICY.confirm.cap
+    assert 2.0**-POLICY.confirm.first <= POLICY.sign_flip_level
+    assert POLICY.confirm.first <= POLICY.builds, "at the first look no two pairs share a layout"
+    assert 2.0**POLICY.big_gain_pairs >= 1 / (2 * POLICY.alpha * POLICY.beta)
 
 
 # simpler

@@ -1,4 +1,4 @@
-"""Every formula against an independent computation: brute force, published tables, or simulation."""
+"""Every formula against an independent computation: brute force, printed tables or simulation."""
 
 from __future__ import annotations
 
