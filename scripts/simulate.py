@@ -146,7 +146,7 @@ def layout_rows() -> list[Row]:
     table: list[Row] = []
     for layout in (0.005, 0.01, 0.02):
         machine = Machine(layout=layout)
-        for builds in (3, 5, 8):
+        for builds in (3, 5):
             policy, label = replace(POLICY, builds=builds), f"layout {layout:.1%}, {builds} builds"
             table.append(Row("layout", f"{label}, 1.0x", machine, policy=policy))
             table.append(Row("layout", f"{label}, 1.03x", machine, flat(1.03), policy))
