@@ -75,6 +75,9 @@ class Policy:
     builds: int = 5  # fresh layouts of each arm in stage 2: decision 0001
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
     recall_queries: int = 2000  # pooled over a stage
+    wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
+    wait_call_us: float = 30.0  # after this much a call: the thawed worker queues behind our clock
+    canary_band: float = 1.5  # the core's own speed before and after a pair: beyond, it is void
 
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...

@@ -83,11 +83,7 @@ def _correctness(outcome: Outcome) -> str:
     """`fail` when an output was wrong, `pass` once the battery held."""
     if outcome.verdict.name == "incorrect":
         return "fail"
-    return (
-        "pass"
-        if outcome.stage or "battery" in outcome.seconds and not outcome.evidence.fault
-        else "n/a"
-    )
+    return "pass" if outcome.checked else "n/a"
 
 
 def advised(trial: Trial, path: str) -> Trial:
