@@ -1,0 +1,19 @@
+"""The facade loads what is asked for, and nothing before."""
+
+import subprocess
+import sys
+
+import pytest
+
+import autoresearch
+
+
+def test_a_target_can_be_declared_without_numba():
+    code = "import sys, autoresearch as ar; ar.Op; ar.Target; ar.draw; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(AttributeError, match="no attribute 'oracles'"):
+        _ = autoresearch.oracles
+    assert "Target" in dir(autoresearch)
