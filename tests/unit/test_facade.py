@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ import autoresearch
 
 def test_a_target_can_be_declared_without_numba():
     code = "import sys, autoresearch as ar; ar.Op; ar.Target; ar.draw; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    source = Path(autoresearch.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=source, check=False).returncode == 0
 
 
 def test_unknown_names_are_refused():
