@@ -19,11 +19,13 @@ from .model import Evidence, Fault, FloatArray, Pair, Verdict, Work
 from .phases import SMALL, Known, Phase
 from .policy import Policy
 from .runner import builds
-from .runner.bench import KernelFault
+from .runner.bench import KernelFault, Stage
 from .runner.builds import Build
 from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Runner, blaming
+from .stats import pairing
 
 _MB = 1 << 20
+_PATIENCE = 10  # void pairs borne with where few are wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,14 @@ class Experiment:
         """Check, then exactly `pairs` counting pairs over all layouts, with no stopping rule."""
         with self._faults():
             self._plan("battery", name)
-            self._compile(set(range(self.policy.builds)))
+            self._compile(set(range(self.policy.builds + 1)))
             self._check()
             phase = self.phases[name]
             while phase.counting < pairs:
                 self._pair(name)
                 self.tell(gate.Step(name))
-                if len(phase.pairs) > 2 * pairs:
-                    told = "the machine is too noisy: half of all pairs are void"
+                if len(phase.pairs) - phase.counting > max(_PATIENCE, pairs):
+                    told = f"the machine is too noisy: {phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
                     raise KernelFault("inconclusive", told)
         return self.outcome()
 
@@ -135,7 +137,7 @@ class Experiment:
                 raise KernelFault("timeout", told)
             if step.phase not in self.phases:
                 self._plan(step.phase)  # the judge draws while the other layouts compile
-                self._compile(set(range(self.policy.builds)))
+                self._compile(set(range(1, self.policy.builds + 1)))
             self._pair(step.phase)
             step = self._step()
             self.tell(step)
@@ -177,7 +179,9 @@ class Experiment:
 
     def _pair(self, name: str) -> None:
         phase = self.phases[name]
-        layouts = (0, 0) if name == "screen" else self._layouts(len(phase.measured))
+        layouts = pairing.builds(len(phase.measured), self.policy.builds)
+        if name == "screen":
+            layouts = (0, 0)
         arms = (Arm(self.builds[INCUMBENT], layouts[0]), Arm(self.builds[CANDIDATE], layouts[1]))
         with self._timed("draw"):
             self.bench.collect()
@@ -186,15 +190,10 @@ class Experiment:
         phase.measured.append(measured)
         phases.cap_prepare(phase, measured, self.known, self.policy)
 
-    def _layouts(self, n: int) -> tuple[int, int]:
-        """Every combination of the two arms' layouts comes up equally often."""
-        k = self.policy.builds
-        return n % k, (n + n // k) % k
-
     def evidence(self) -> Evidence:
         """Everything the gate may see, so far."""
         incumbent, candidate = self.kernels
-        none = Phase(phases.Stage(-1, (), ()), (), [])
+        none = Phase(Stage(-1, (), ()), (), [])
         screen, confirm, tie = (self.phases.get(n, none) for n in ("screen", "confirm", "tie"))
         return Evidence(
             screen=screen.pairs,

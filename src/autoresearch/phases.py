@@ -95,9 +95,7 @@ def timed(bench: Runner, name: str, known: Known, policy: Policy, seed: int) -> 
     return Phase(stage, works, limits)
 
 
-def _expected_ns(
-    bench: Runner, known: Known, policy: Policy, works: Sequence[Work]
-) -> list[float]:
+def _expected_ns(bench: Runner, known: Known, policy: Policy, works: Sequence[Work]) -> list[float]:
     """The incumbent's time per operation; a hidden shape's is scaled by its unavoidable work."""
     declared = [Work(**w) for w in bench.facts["work"]]
     labels = [Workload(**w).label for w in bench.facts["workloads"]]
