@@ -1,4 +1,4 @@
-"""Measures where a session starts: the incumbent against itself (the noise) and against the reference.
+"""Measures where a session starts: the incumbent against itself (noise) and against the reference.
 
 The only way to accept a changed digest, and it says so for good. Decides no trial.
 """
@@ -61,7 +61,7 @@ def _check_digest(session: Session, before: Trial | None, accept: str) -> None:
 def _measured(
     session: Session, bench: Runner, screened: Screened, reference: bytes, tell: Tell, smoke: bool
 ) -> Trial:
-    """A/A pairs of the kernel, then pairs against the reference where it differs from the kernel."""
+    """A/A pairs of the kernel, then pairs against the reference where the two differ."""
     begun = time.monotonic()
     kernel = Kernel(screened.text.encode(), screened.statements)
     seed = Kernel(reference, label="seed")

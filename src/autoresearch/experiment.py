@@ -1,4 +1,4 @@
-"""Measures a candidate against the incumbent until the gate has seen enough: evidence in, outcome out.
+"""Measures a candidate against the incumbent until the gate has seen enough.
 
 Knows the bench and the gate; nothing of the ledger, git or the command line.
 """
@@ -54,7 +54,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict and the figures behind it; `ns` are f64[w] per operation in the last stage measured."""
+    """A verdict and its figures; `ns` are f64[w] per operation in the last stage measured."""
 
     verdict: Verdict
     evidence: Evidence
@@ -95,7 +95,7 @@ Tell = Callable[[gate.Step], None]
 
 
 class Experiment:
-    """One candidate against one incumbent on an open bench. `seed` is drawn after both are fixed."""
+    """One candidate against one incumbent on an open bench; `seed` comes after both are fixed."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Experiment:
         self.begun = bench.clock()
 
     def run(self) -> Outcome:
-        """Compile, check, then measure until the gate decides; a kernel's fault becomes its verdict."""
+        """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
         evidence = self._evidence()
         try:
             self._order("battery")
@@ -147,7 +147,7 @@ class Experiment:
         return self._outcome(replace(self._evidence(), fault=fault))
 
     def fixed(self, phase: str, pairs: int) -> Outcome:
-        """Exactly `pairs` counting pairs on all layout variants and no stopping rule (A/A, audit)."""
+        """Exactly `pairs` counting pairs on all layouts, without a stopping rule (A/A, audit)."""
         try:
             self._order("battery")
             self._compile(set(range(self.policy.builds)))
@@ -258,7 +258,7 @@ class Experiment:
         self.phases[name] = _Phase(stage, works, limits)
 
     def _expected_ns(self, works: Sequence[Work]) -> list[float]:
-        """The incumbent's time per operation; a hidden shape's is scaled by its unavoidable work."""
+        """The incumbent's time per operation; a hidden shape's scales with unavoidable work."""
         declared = [Work(**w) for w in self.bench.facts["work"]]
         labels = [Workload(**w).label for w in self.bench.facts["workloads"]]
         return [
@@ -370,7 +370,7 @@ class Experiment:
 
 
 def run_experiment(file: str) -> None:
-    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME` with its arguments."""
+    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME ...`."""
     folder = Path(file).resolve().parent
     command = [sys.executable, "-m", "autoresearch", "--root", str(folder.parent.parent), "trial"]
     os.execv(sys.executable, [*command, folder.name.replace("_", "-"), *sys.argv[1:]])

@@ -172,7 +172,7 @@ def _shuffled(body: list[ast.stmt], rng: random.Random) -> list[ast.stmt]:
 
 
 def _is_lazy(function: ast.FunctionDef) -> bool:
-    """True unless defining it already needs others: a signature compiles at once, a default runs."""
+    """True unless defining it needs others: a signature compiles at once, a default runs."""
     eager = any(isinstance(d, ast.Call) and d.args for d in function.decorator_list)
     defaults = [*function.args.defaults, *filter(None, function.args.kw_defaults)]
     return not eager and all(isinstance(d, ast.Constant) for d in defaults)
