@@ -28,7 +28,7 @@ def run(session: Session, say: Say, tell: Tell) -> Trial:
         experiment = Experiment(bench, arms, known, session.policy, seed, tell)
         outcome = experiment.fixed("audit", session.policy.audit_pairs)
         if not outcome.evidence.fault:
-            outcome = replace(outcome, verdict=experiment.audited(known.sigma0))
+            outcome = replace(outcome, verdict=experiment.audited())
         trial = rows.filled(session, rows.blank(session, "audit", "audit"), outcome, bench.tier)
     result = replace(
         trial.result,

@@ -21,7 +21,16 @@ from .policy import Policy
 IMMUTABLE = ("reference.py", "inputs.py", "run_experiment.py")
 # What measures and decides: a change here makes every stored number incomparable.
 _HARNESS = (
-    *("model.py", "draw.py", "oracle.py", "block.py", "gate.py", "policy.py", "experiment.py"),
+    *(
+        "model.py",
+        "draw.py",
+        "oracle.py",
+        "block.py",
+        "gate.py",
+        "policy.py",
+        "phases.py",
+        "experiment.py",
+    ),
     *("stats", "runner", "simd.py", "simd"),
 )
 _VERSIONED = ("numpy", "numba", "llvmlite")

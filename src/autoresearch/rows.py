@@ -51,8 +51,7 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
         speedup_ci95=verdict.ci95,
         worst_speedup=verdict.worst,
         worst_speedup_at=short(verdict.worst_at),
-        pairs=len(outcome.evidence.screen + outcome.evidence.confirm + outcome.evidence.tie)
-        or None,
+        pairs=verdict.pairs or None,
         compile_seconds=outcome.compile_s,
         peak_mem_mb=outcome.peak_mb,
         sandbox=tier,
@@ -83,11 +82,7 @@ def _correctness(outcome: Outcome) -> str:
     """`fail` when an output was wrong, `pass` once the battery held."""
     if outcome.verdict.name == "incorrect":
         return "fail"
-    return (
-        "pass"
-        if outcome.stage or ("battery" in outcome.seconds and not outcome.evidence.fault)
-        else "n/a"
-    )
+    return "pass" if outcome.checked else "n/a"
 
 
 def advised(trial: Trial, path: str) -> Trial:

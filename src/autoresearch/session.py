@@ -17,10 +17,10 @@ import numpy as np
 from . import machine as machines
 from .catalog import Entry, find, joined, root_of
 from .errors import Refusal
-from .experiment import Known
 from .ledger import Decision, Ledger
 from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
+from .phases import Known
 from .policy import POLICY, Policy
 from .runner import lease
 from .runner.bench import Place

@@ -115,7 +115,7 @@ def _enriched(
     extra = {
         "statements": screened.statements,
         "knobs": {name: values[0] for name, values in screened.knobs.items()},
-        "stage": outcome.stage,
+        "phase": outcome.phase,
         "code": outcome.code,
         "llr": outcome.verdict.llr,
         "p_value": outcome.verdict.p_value,
@@ -128,7 +128,7 @@ def _enriched(
             "tie_cost": rows.cost_of_tie(outcome),
         }
     trial = replace(trial, extra=extra, result=replace(trial.result, speedup_vs_reference=versus))
-    return session.ledger.attach(trial, outcome.evidence) if outcome.stage else trial
+    return session.ledger.attach(trial, outcome.evidence) if outcome.phase else trial
 
 
 def _snapshot(session: Session, trial: Trial, text: bytes) -> Trial:
