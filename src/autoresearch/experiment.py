@@ -1,4 +1,4 @@
-"""Measures a candidate against the incumbent until the gate has seen enough: evidence in, outcome out.
+"""Measures a candidate against the incumbent until the gate has seen enough.
 
 Knows the bench and the gate; nothing of the ledger, git or the command line.
 """
@@ -65,7 +65,7 @@ Tell = Callable[[gate.Step], None]
 
 
 class Experiment:
-    """One candidate against one incumbent on an open bench. `seed` is drawn after both are fixed."""
+    """One candidate against one incumbent on an open bench; `seed` comes after both are fixed."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Experiment:
         self.begun = bench.clock()
 
     def run(self) -> Outcome:
-        """Compile, check, then measure until the gate decides; a kernel's fault becomes its verdict."""
+        """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
         with self._faults():
             self._plan("battery", "screen")
             self._compile({0})
@@ -117,7 +117,8 @@ class Experiment:
                 self._pair(name)
                 self.tell(gate.Step(name))
                 if len(phase.pairs) - phase.counting > max(_PATIENCE, pairs):
-                    told = f"the machine is too noisy: {phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
+                    last = f"{phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
+                    told = f"the machine is too noisy: {last}"
                     raise KernelFault("inconclusive", told)
         return self.outcome()
 
@@ -220,7 +221,7 @@ class Experiment:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """A kernel's failure ends the measuring; the incumbent's says nothing about the candidate."""
+        """A kernel's failure ends the measuring; the incumbent's tells nothing of the candidate."""
         try:
             yield
         except KernelFault as error:
@@ -269,7 +270,7 @@ class Experiment:
 
 
 def run_experiment(file: str) -> None:
-    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME` with its arguments."""
+    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME ...`."""
     folder = Path(file).resolve().parent
     command = [sys.executable, "-m", "autoresearch", "--root", str(folder.parent.parent), "trial"]
     os.execv(sys.executable, [*command, folder.name.replace("_", "-"), *sys.argv[1:]])

@@ -58,8 +58,8 @@ class Project:
             self.carry_out(decision, say)
         for running in self.ledger.interrupted():
             say(
-                f"trial {running.id} of {running.target} was interrupted and left no row; its kernel "
-                f"is `git cat-file blob {running.candidate}`"
+                f"trial {running.id} of {running.target} was interrupted and left no row; "
+                f"its kernel is `git cat-file blob {running.candidate}`"
             )
 
     def carry_out(self, decision: Decision, say: Say) -> str:
@@ -243,9 +243,9 @@ class Session:
         """Rows with A/A pairs of this target, machine and digest, newest first, enough to pool."""
         rows: list[Trial] = []
         for trial in self.ledger.newest_first('"aa":'):
-            if trial.result.target == self.entry.name and trial.digest == self.digest:
-                if trial.result.machine == self.machine.id and "aa" in trial.extra:
-                    rows.append(trial)
+            mine = trial.result.target == self.entry.name and trial.digest == self.digest
+            if mine and trial.result.machine == self.machine.id and "aa" in trial.extra:
+                rows.append(trial)
             if sum(len(t.extra["aa"]["X"]) for t in rows) >= self.policy.sigma_most:
                 break
         return rows

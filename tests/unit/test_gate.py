@@ -1,4 +1,4 @@
-"""The gate by example, by property and by simulation: what earns which verdict, how often wrongly."""
+"""The gate by example, property and simulation: what earns which verdict, how often wrongly."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Helper:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise Refusal(
                 f"A helper process of the harness died ({self.module}).",
-                "Run `autoresearch doctor`, and again with AUTORESEARCH_TRACE=1 to see its last words.",
+                "Run `autoresearch doctor`; AUTORESEARCH_TRACE=1 shows the helper's last words.",
             ) from None
 
     def hear(self) -> tuple[Any, list[int]]:
@@ -212,7 +212,7 @@ _MEANINGS = {
 
 
 class Stage:
-    """A battery or timed stage the judge was asked to draw; its plan and memory arrive when needed."""
+    """A battery or timed stage the judge was asked to draw; plan and memory arrive when needed."""
 
     def __init__(self, key: int, labels: Sequence[str], operations: Sequence[int]) -> None:
         self.key, self.labels, self.operations = key, labels, operations
@@ -317,7 +317,7 @@ class Bench:
         return self.clock() - begin
 
     def compile(self, build: Build, variants: set[int], seconds: float) -> float:
-        """Compile the missing layout variants in a sandbox that may write to the cache; seconds taken."""
+        """Compile missing variants in a sandbox that may write to the cache; seconds spent."""
         present = build.variants(self.place.secret)
         missing = variants - present
         if not missing:
@@ -334,8 +334,8 @@ class Bench:
         return (self.clock() - begin) / 1e9
 
     def _builder(self, build: Build, variants: Sequence[int]) -> Worker:
-        """A worker that compiles and exits. Two may share a cache once the kernel's own functions are
-        in it: from then on they write different files."""
+        """A worker that compiles and exits. Two may share a cache once the kernel's own functions
+        are in it: from then on they write different files."""
         request = {"role": "build", "variants": variants}
         return self._spawn(build, request, write=[str(build.cache)])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..model import Op, Target
 from .layout import Declared, declared
 
-_HEADER = '''"""Generated driver of op {op!r}, layout variant {variant}: {nops} no-ops before the loop."""
+_HEADER = '''"""Generated driver of op {op!r}, variant {variant}: {nops} no-ops before the loop."""
 
 from numba import njit
 
@@ -36,7 +36,7 @@ NOPS = (0, 21, 74, 139, 202, 247)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One driver argument and where it comes from: state, scratch, a static array, flat, at or dim."""
+    """One driver argument and its source: state, scratch, a static array, flat, at or dim."""
 
     name: str
     source: str

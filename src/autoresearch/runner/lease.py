@@ -40,7 +40,7 @@ def core_set() -> tuple[int, tuple[int, ...]]:
 
 @contextmanager
 def held(core: int, who: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lease of the core set around `core`; while another holds it, `tell` for whom we wait.
+    """Hold the lease of the core set around `core`; `tell` for whom we wait while it is taken.
 
     The lock is the kernel's (flock): it dies with its holder. Raises `Refusal` after `wait_s`.
     """

@@ -48,7 +48,7 @@ class ArmFault(KernelFault):
 
 
 class Runner(Bench):
-    """A bench that measures: the whole of what an experiment needs (tests have one without processes)."""
+    """A bench that measures: all an experiment needs (tests have one without processes)."""
 
     def measure(
         self,

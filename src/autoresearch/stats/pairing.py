@@ -34,7 +34,8 @@ def stack(pairs: Sequence[Pair]) -> FloatArray:
     have the same rounds and workloads."""
     if not pairs:
         return np.empty((0, 1))
-    incumbent, candidate = zip(*((pair.incumbent_ns, pair.candidate_ns) for pair in pairs))
+    both = ((pair.incumbent_ns, pair.candidate_ns) for pair in pairs)
+    incumbent, candidate = zip(*both, strict=True)
     return _median_of_rounds(_log_ratio(np.array(incumbent), np.array(candidate)))
 
 
