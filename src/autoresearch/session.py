@@ -174,7 +174,16 @@ class Session:
         with lease.held(place.core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             with self.runner(place) as bench:
+                self._check_unchanged()
                 yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)
+
+    def _check_unchanged(self) -> None:
+        """The oracle loaded what lies on disk now; the digest is as old as the wait was long."""
+        now = self.entry.digests(self.policy)
+        changed = [name for name, digest in now.items() if digest != self.digests[name]]
+        if changed:
+            what = f"{', '.join(changed)} changed while this command waited for its turn."
+            raise Refusal(what, "Undo the change, then repeat the command.", code=7)
 
     def roofline(self) -> Roofline:
         return machines.load_or_probe(self.ledger.folder, self.machine)

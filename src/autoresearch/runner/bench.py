@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -108,6 +109,12 @@ def clean_environment() -> dict[str, str]:
     """An environment built from scratch: nothing a caller exported reaches a measurement."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
+
+
+def _homes(*packages: str) -> set[str]:
+    """The folders that packages are installed in: a user's own may lie outside every prefix."""
+    origins = [spec.origin for name in packages if (spec := find_spec(name))]
+    return {str(Path(origin).parents[1]) for origin in origins if origin}
 
 
 class Worker:
@@ -244,7 +251,13 @@ class Bench:
         self.ordered: list[Stage] = []
         self.affinity = os.sched_getaffinity(0)
         self.workers: list[Worker] = []
-        self.libraries = [sys.base_prefix, sys.prefix, "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+        system = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+        self.libraries = (
+            sys.base_prefix,
+            sys.prefix,
+            *system,
+            *_homes("numpy", "numba", "llvmlite"),
+        )
 
     def __enter__(self) -> Self:
         sandbox.adopt_orphans()
