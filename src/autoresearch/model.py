@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+    FloatArray = NDArray[np.float64]
+else:
+    FloatArray = "f64[...]"  # numpy is a third of what `status` would cost
 
 KEPT = ("baseline", "keep", "simpler")  # verdicts whose kernel becomes the incumbent
 EXIT_CODES = {
