@@ -105,16 +105,16 @@ def _log() -> int | None:
     return None if os.environ.get("AUTORESEARCH_TRACE") else subprocess.DEVNULL
 
 
+def _homes() -> set[str]:
+    """Where the packages that every worker maps are installed: perhaps outside this environment."""
+    specs = [find_spec(name) for name in ("numpy", "numba", "llvmlite")]
+    return {str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin}
+
+
 def clean_environment() -> dict[str, str]:
     """An environment built from scratch: nothing a caller exported reaches a measurement."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
-
-
-def _homes(*packages: str) -> set[str]:
-    """The folders that packages are installed in: a user's own may lie outside every prefix."""
-    origins = [spec.origin for name in packages if (spec := find_spec(name))]
-    return {str(Path(origin).parents[1]) for origin in origins if origin}
 
 
 class Worker:
@@ -252,12 +252,7 @@ class Bench:
         self.affinity = os.sched_getaffinity(0)
         self.workers: list[Worker] = []
         system = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
-        self.libraries = (
-            sys.base_prefix,
-            sys.prefix,
-            *system,
-            *_homes("numpy", "numba", "llvmlite"),
-        )
+        self.libraries = [sys.base_prefix, sys.prefix, *system, *_homes()]
 
     def __enter__(self) -> Self:
         sandbox.adopt_orphans()
