@@ -1,4 +1,4 @@
-"""The headline figure: the session's first incumbent against the current one, fixed n, fresh seeds."""
+"""The headline: the session's first incumbent against the current one: fixed n, new seeds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(session: Session, say: Say, tell: Tell) -> Trial:
         experiment = Experiment(bench, arms, known, session.policy, seed, tell)
         outcome = experiment.fixed("audit", session.policy.audit_pairs)
         if not outcome.evidence.fault:
-            outcome = replace(outcome, verdict=experiment.audited(known.sigma0))
+            outcome = replace(outcome, verdict=experiment.audited())
         trial = rows.filled(session, rows.blank(session, "audit", "audit"), outcome, bench.tier)
     result = replace(
         trial.result,

@@ -1,4 +1,4 @@
-"""Measures where a session starts: the incumbent against itself (the noise) and against the reference.
+"""Measures where a session starts: the incumbent against itself (noise) and against the reference.
 
 The only way to accept a changed digest, and it says so for good. Decides no trial.
 """
@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from . import gate, rows
 from .errors import Refusal
-from .experiment import Experiment, Kernel, Known, Outcome
+from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision
 from .model import Fault, Trial
+from .phases import Known
 from .runner.pair import Runner
 from .runner.screen import Screened, screen
 from .session import Say, Session
@@ -43,7 +46,7 @@ def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = 
     with session.measuring(f"baseline of {session.entry.name}", say) as turn:
         trial = _measured(session, turn.bench, screened, reference.encode(), tell, smoke)
     if smoke or trial.result.verdict != "baseline":
-        return trial
+        return rows.advised(trial, session.path)
     return _record(session, trial, before, accept, say)
 
 
@@ -61,55 +64,39 @@ def _check_digest(session: Session, before: Trial | None, accept: str) -> None:
 def _measured(
     session: Session, bench: Runner, screened: Screened, reference: bytes, tell: Tell, smoke: bool
 ) -> Trial:
-    """A/A pairs of the kernel, then pairs against the reference where it differs from the kernel."""
+    """One rough pair of the reference to size the batches, pairs against it, then A/A pairs."""
     begun = time.monotonic()
-    kernel = Kernel(screened.text.encode(), screened.statements)
-    seed = Kernel(reference, label="seed")
-    rough = _fixed(bench, (seed, replace(seed, label="again")), Known(), session, 1, tell)
-    trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), rough, bench.tier)
-    if not rough.stage:
-        return trial
-    known = replace(Known(), ns=dict(zip(rough.labels, rough.incumbent_ns.tolist(), strict=True)))
-    pairs = _SMOKE_PAIRS if smoke else session.policy.aa_pairs
-    versus = _fixed(bench, (seed, kernel), known, session, 1 if smoke else _VERSUS_PAIRS, tell)
-    if versus.stage:
-        known = replace(
-            known, ns=dict(zip(versus.labels, versus.candidate_ns.tolist(), strict=True))
-        )
-        noise = _fixed(bench, (kernel, replace(kernel, label="null")), known, session, pairs, tell)
-    outcome = noise if versus.stage else versus
-    trial = rows.filled(session, trial, outcome, bench.tier)
-    if not outcome.stage:
-        return trial
-    ratio = math.exp(
-        sum(pairing.X(p, math.inf) for p in versus.evidence.screen) / len(versus.evidence.screen)
+    policy = session.policy
+    seed, kernel = Kernel(reference), Kernel(screened.text.encode(), screened.statements)
+
+    def fixed(arms: tuple[Kernel, Kernel], known: Known, pairs: int) -> Outcome:
+        experiment = Experiment(bench, arms, known, policy, secrets.randbits(62), tell)
+        return experiment.fixed("baseline", pairs)
+
+    rough = fixed((seed, seed), Known(), 1)
+    versus = fixed((seed, kernel), Known(ns=_ns(rough)), 1 if smoke else _VERSUS_PAIRS)
+    noise = fixed(
+        (kernel, kernel), Known(ns=_ns(versus)), _SMOKE_PAIRS if smoke else policy.aa_pairs
     )
+    for outcome in (rough, versus, noise):
+        if outcome.evidence.fault:
+            return rows.filled(session, rows.blank(session, "baseline"), outcome, bench.tier)
+    ratio = math.exp(np.mean([pairing.X(p, math.inf) for p in versus.pairs]))
+    trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), noise, bench.tier)
     result = replace(
         trial.result,
         verdict="baseline",
-        speedup=None,
-        speedup_ci95=None,
-        worst_speedup=None,
-        worst_speedup_at="",
+        pairs=len(noise.pairs),
         speedup_vs_reference=f"~{ratio:.2f}",
         total_seconds=time.monotonic() - begun,
-        reason=f"{ratio:.2f}x the reference; noise from {pairs} A/A pairs",
+        reason=f"{ratio:.2f}x the reference; noise from {len(noise.pairs)} A/A pairs",
     )
-    extra = _facts(session, screened, rough, outcome)
+    extra = _facts(session, screened, rough, noise)
     return replace(trial, result=result, norm=screened.norm, extra=extra)
 
 
-def _fixed(
-    bench: Runner,
-    arms: tuple[Kernel, Kernel],
-    known: Known,
-    session: Session,
-    pairs: int,
-    tell: Tell,
-) -> Outcome:
-    return Experiment(bench, arms, known, session.policy, secrets.randbits(62), tell).fixed(
-        "screen", pairs
-    )
+def _ns(outcome: Outcome) -> dict[str, float]:
+    return dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True))
 
 
 def _facts(
@@ -117,13 +104,13 @@ def _facts(
 ) -> dict[str, Any]:
     """What every later trial of the session is measured against."""
     return {
-        "ns": dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True)),
+        "ns": _ns(outcome),
         "prepare_ns": dict(zip(rough.labels, rough.prepare_ns.tolist(), strict=True)),
         "held_bytes": rough.held_bytes,
         "statements": screened.statements,
         "knobs": {name: values[0] for name, values in screened.knobs.items()},
         "digests": dict(session.digests),
-        **rows.quiet(outcome.evidence.screen),
+        **rows.quiet(outcome.pairs),
     }
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from . import rows
 from .errors import Refusal
-from .experiment import Experiment, Kernel, Known
+from .experiment import Experiment, Kernel
 from .model import Fault, Trial
+from .phases import Known
 from .runner.screen import screen
 from .session import Say, Session
 

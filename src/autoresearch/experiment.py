@@ -1,35 +1,36 @@
-"""Measures a candidate against the incumbent until the gate has seen enough: evidence in, outcome out.
+"""Measures a candidate against the incumbent until the gate has seen enough.
 
 Knows the bench and the gate; nothing of the ledger, git or the command line.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from . import gate
-from .model import Evidence, Fault, FloatArray, Pair, Verdict, Work, Workload
+from . import gate, phases
+from .model import Evidence, Fault, FloatArray, Pair, Verdict, Work
+from .phases import SMALL, Known, Phase
 from .policy import Policy
 from .runner import builds
 from .runner.bench import KernelFault, Stage
 from .runner.builds import Build
-from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Measured, Runner
+from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Runner, blaming
+from .stats import pairing
 
 _MB = 1 << 20
-_SMALL = 16 * _MB  # memory differences below this are the allocator's
+_PATIENCE = 10  # void pairs borne with where few are wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel to run: its text, a label that separates builds of equal texts, and its size."""
+    """A kernel to run: its text, its size, and a label that gives equal texts separate builds."""
 
     text: bytes
     statements: int = 0
@@ -37,28 +38,16 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What earlier runs taught about this target on this machine.
-
-    `ns` is the incumbent's time per operation by workload label, `prepare_ns` and `held_bytes` the
-    reference's; `sigma0` and `sigma_w` as in `Evidence`.
-    """
-
-    ns: Mapping[str, float] = field(default_factory=dict)
-    prepare_ns: Mapping[str, float] = field(default_factory=dict)
-    held_bytes: float = 0.0
-    sigma0: float = 0.01
-    sigma_w: float = 0.02
-    tie_budget: float = 0.01
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict and the figures behind it; `ns` are f64[w] per operation in the last stage measured."""
+    """A verdict and the figures behind it, those of the last phase measured.
+
+    `incumbent_ns` and `candidate_ns` are f64[w] per operation, `prepare_ns` f64[w] the candidate's.
+    """
 
     verdict: Verdict
     evidence: Evidence
-    stage: str = ""
+    phase: str = ""
+    pairs: tuple[Pair, ...] = ()
     labels: tuple[str, ...] = ()
     works: tuple[Work, ...] = ()
     incumbent_ns: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -67,258 +56,160 @@ class Outcome:
     held_bytes: float = 0.0
     peak_mb: float | None = None
     compile_s: float | None = None
+    checked: bool = False
     code: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Phase:
-    """One phase's stage, what it measures and what came of it."""
-
-    stage: Stage
-    works: tuple[Work, ...]
-    limits: list[float]
-    measured: list[Measured] = field(default_factory=list)
-
-    @property
-    def pairs(self) -> tuple[Pair, ...]:
-        return tuple(m.pair for m in self.measured)
-
-    def ns(self, arm: str) -> FloatArray:
-        """Median ns per operation of every workload over all rounds and pairs."""
-        rounds = np.concatenate([getattr(p, arm) for p in self.pairs])
-        median: FloatArray = np.median(rounds, axis=0)
-        return median
 
 
 Tell = Callable[[gate.Step], None]
 
 
 class Experiment:
-    """One candidate against one incumbent on an open bench. `seed` is drawn after both are fixed."""
+    """One candidate against one incumbent on an open bench; `seed` comes after both are fixed."""
 
     def __init__(
         self,
         bench: Runner,
-        arms: tuple[Kernel, Kernel],
+        kernels: tuple[Kernel, Kernel],
         known: Known,
         policy: Policy,
         seed: int,
         tell: Tell,
     ) -> None:
-        self.bench, self.kernels, self.known, self.policy, self.tell = (
-            bench,
-            arms,
-            known,
-            policy,
-            tell,
-        )
+        self.bench, self.kernels, self.known = bench, kernels, known
+        self.policy, self.tell = policy, tell
         self.rng = np.random.default_rng(seed)
         self.seconds: dict[str, float] = {}
-        self.phases: dict[str, _Phase] = {}
-        self.compile_s = [0.0, 0.0]
+        self.phases: dict[str, Phase] = {}
         self.builds: list[Build] = []
+        self.codes = ("", "")
+        self.compile_s = [0.0, 0.0]
+        self.checked = False
+        self.fault: Fault | None = None
         self.begun = bench.clock()
 
     def run(self) -> Outcome:
-        """Compile, check, then measure until the gate decides; a kernel's fault becomes its verdict."""
-        evidence = self._evidence()
-        try:
-            self._order("battery")
-            self._order("screen")
+        """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
+        with self._faults():
+            self._plan("battery", "screen")
             self._compile({0})
-            evidence = self._evidence()
-            if gate.step(evidence, self.policy).phase != "done":
-                self._battery()
-                evidence = self._measure(evidence)
-        except KernelFault as fault:
-            evidence = replace(self._evidence(), fault=self._blamed(fault))
-        return self._outcome(evidence)
+            if self._step().phase != "done":
+                self._check()
+                self._measure()
+        return self.outcome()
 
     def check(self) -> Outcome:
         """Correctness only: compile and run the battery."""
-        fault = None
-        try:
-            self._order("battery")
+        with self._faults():
+            self._plan("battery")
             self._compile({0})
-            self._battery()
-        except KernelFault as error:
-            fault = self._blamed(error)
-        return self._outcome(replace(self._evidence(), fault=fault))
+            self._check()
+        return self.outcome()
 
-    def fixed(self, phase: str, pairs: int) -> Outcome:
-        """Exactly `pairs` counting pairs on all layout variants and no stopping rule (A/A, audit)."""
-        try:
-            self._order("battery")
-            self._compile(set(range(self.policy.builds)))
-            self._battery()
-            while sum(not p.void for p in self._pairs(phase)) < pairs:
-                if len(self._pairs(phase)) > 2 * pairs:
-                    raise KernelFault(
-                        "inconclusive", "the machine is too noisy: half of all pairs are void"
-                    )
-                self._pair(phase)
-                self.tell(gate.Step(phase))
-        except KernelFault as error:
-            return self._outcome(replace(self._evidence(), fault=self._blamed(error)))
-        return self._outcome(self._evidence())
+    def fixed(self, name: str, pairs: int) -> Outcome:
+        """Check, then exactly `pairs` counting pairs over all layouts, with no stopping rule."""
+        with self._faults():
+            self._plan("battery", name)
+            self._compile(set(range(self.policy.builds + 1)))
+            self._check()
+            phase = self.phases[name]
+            while phase.counting < pairs:
+                self._pair(name)
+                self.tell(gate.Step(name))
+                if len(phase.pairs) - phase.counting > max(_PATIENCE, pairs):
+                    last = f"{phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
+                    told = f"the machine is too noisy: {last}"
+                    raise KernelFault("inconclusive", told)
+        return self.outcome()
 
-    def audited(self, sigma0: float) -> Verdict:
-        """The gate's reading of the audit's pairs."""
-        return gate.audit(
-            self._pairs("audit"), self.policy, labels=self._labels("audit"), sigma0=sigma0
-        )
+    def audited(self) -> Verdict:
+        """The gate's reading of the pairs of phase `audit`."""
+        phase, sigma0 = self.phases["audit"], self.known.sigma0
+        return gate.audit(phase.pairs, self.policy, labels=phase.labels, sigma0=sigma0)
 
-    def _measure(self, evidence: Evidence) -> Evidence:
-        step = gate.step(evidence, self.policy)
+    def _step(self) -> gate.Step:
+        return gate.step(self.evidence(), self.policy)
+
+    def _measure(self) -> None:
+        step = self._step()
         while step.phase != "done":
             if (self.bench.clock() - self.begun) / 1e9 > self.policy.trial_s:
-                raise KernelFault(
-                    "timeout", f"measuring took more than {self.policy.trial_s:.0f} s"
-                )
-            if step.phase != "screen":
-                self._compile(set(range(self.policy.builds)))
+                told = f"measuring took more than {self.policy.trial_s:.0f} s"
+                raise KernelFault("timeout", told)
+            if step.phase not in self.phases:
+                self._plan(step.phase)  # the judge draws while the other layouts compile
+                self._compile(set(range(1, self.policy.builds + 1)))
             self._pair(step.phase)
-            evidence = self._evidence()
-            step = gate.step(evidence, self.policy)
+            step = self._step()
             self.tell(step)
-        return evidence
+
+    def _plan(self, *names: str) -> None:
+        """Order stages; the judge draws them on its own core while this process goes on."""
+        for name in names:
+            seed = int(self.rng.integers(1 << 62))
+            self.phases[name] = (
+                phases.battery(self.bench, self.policy, seed)
+                if name == "battery"
+                else phases.timed(self.bench, name, self.known, self.policy, seed)
+            )
 
     def _compile(self, variants: set[int]) -> None:
         with self._timed("compile"):
             for arm, kernel in enumerate(self.kernels):
                 if len(self.builds) == arm:
-                    folder = self.bench.place.state / "builds"
-                    self.builds.append(
-                        builds.lay_down(
-                            folder,
-                            self.bench.target,
-                            kernel.text,
-                            self.bench.place.machine,
-                            kernel.label,
-                        )
-                    )
-                took = self.bench.compile(self.builds[arm], variants, self.policy.compile_s)
+                    self.builds.append(self._lay_down(kernel))
+                with blaming(arm):
+                    limit = self.policy.compile_s
+                    took = self.bench.compile(self.builds[arm], variants, limit)
                 self.compile_s[arm] = self.compile_s[arm] or took
+            incumbent, candidate = (builds.code_digest(b) for b in self.builds)
+            self.codes = incumbent, candidate
 
-    def _battery(self) -> None:
+    def _lay_down(self, kernel: Kernel) -> Build:
+        place, target = self.bench.place, self.bench.target
+        folder = place.state / "builds"
+        return builds.lay_down(folder, target, kernel.text, place.machine, kernel.label)
+
+    def _check(self) -> None:
+        with self._timed("draw"):
+            self.bench.collect()
         with self._timed("battery"):
-            phase = self.phases["battery"]
-            self.bench.battery(phase.stage, Arm(self.builds[CANDIDATE]), phase.limits, self.policy)
+            phase, arm = self.phases["battery"], Arm(self.builds[CANDIDATE])
+            self.bench.battery(phase.stage, arm, phase.limits, self.policy)
+        self.checked = True
 
     def _pair(self, name: str) -> None:
-        if name not in self.phases:
-            self._order(name)
         phase = self.phases[name]
-        n = len(phase.measured)
-        layouts = self._layouts(n) if name != "screen" else (0, 0)
+        layouts = pairing.builds(len(phase.measured), self.policy.builds)
+        if name == "screen":
+            layouts = (0, 0)
         arms = (Arm(self.builds[INCUMBENT], layouts[0]), Arm(self.builds[CANDIDATE], layouts[1]))
         with self._timed("draw"):
             self.bench.collect()
         with self._timed(name):
             measured = self.bench.measure(phase.stage, arms, phase.limits, self.policy, self.rng)
         phase.measured.append(measured)
-        self._cap_prepare(phase, measured)
+        phases.cap_prepare(phase, measured, self.known, self.policy)
 
-    def _layouts(self, n: int) -> tuple[int, int]:
-        """Every combination of the two arms' layouts comes up equally often."""
-        k = self.policy.builds
-        return n % k, (n + n // k) % k
-
-    def _order(self, name: str) -> None:
-        """Have the judge draw a phase's stage with a seed no worker ever sees."""
-        seed = int(self.rng.integers(1 << 62))
-        if name == "battery":
-            labels = self.bench.facts["battery"]
-            stage = self.bench.order(
-                "open_battery", labels, [2] * len(labels), batches=2, seed=seed
-            )
-            self.phases[name] = _Phase(stage, (), [self.policy.call_s] * len(labels))
-            return
-        drawn = self.bench.facts
-        if name in ("confirm", "audit"):
-            drawn = self.bench.ask("hide", seed=seed, share=self.policy.hidden_share)
-        workloads = [Workload(**w) for w in drawn["workloads"]]
-        works = tuple(Work(**w) for w in drawn["work"])
-        expected = self._expected_ns(works)
-        counts = [self._operations(ns, work) for ns, work in zip(expected, works, strict=True)]
-        limits = [
-            max(self.policy.call_s, self.policy.call_times * ns * b / 1e9)
-            for ns, b in zip(expected, counts, strict=True)
-        ]
-        stage = self.bench.order(
-            "open_stage",
-            tuple(w.label for w in workloads),
-            counts,
-            workloads=drawn["workloads"],
-            operations=counts,
-            batches=self.policy.rounds + 1,
-            seed=seed,
-        )
-        self.phases[name] = _Phase(stage, works, limits)
-
-    def _expected_ns(self, works: Sequence[Work]) -> list[float]:
-        """The incumbent's time per operation; a hidden shape's is scaled by its unavoidable work."""
-        declared = [Work(**w) for w in self.bench.facts["work"]]
-        labels = [Workload(**w).label for w in self.bench.facts["workloads"]]
-        return [
-            self.known.ns.get(label, self.policy.op_ms * 1e6) * now.bytes / was.bytes
-            for label, was, now in zip(labels, declared, works, strict=True)
-        ]
-
-    def _operations(self, ns: float, work: Work) -> int:
-        """How many operations make a call long enough to time and small enough to hold."""
-        wanted = math.ceil(self.policy.min_call_ms * 1e6 / ns)
-        return max(1, min(wanted, math.floor(self.policy.batch_mb * _MB / work.bytes)))
-
-    def _cap_prepare(self, phase: _Phase, measured: Measured) -> None:
-        """`prepare` may not become the place where the work hides."""
-        policy = self.policy
-        for label, work, took in zip(
-            phase.stage.labels, phase.works, measured.prepare_ns[CANDIDATE], strict=True
-        ):
-            reference = self.known.prepare_ns.get(label, 0.0)
-            cap = max(
-                policy.prepare_times * reference,
-                policy.prepare_ms * 1e6,
-                policy.prepare_ns_per_byte * work.bytes,
-            )
-            if took > cap:
-                told = (
-                    f"prepare took {took / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"
-                )
-                raise ArmFault(KernelFault("timeout", told), CANDIDATE)
-        held, cap = (
-            measured.prepared_bytes[CANDIDATE],
-            policy.prepare_memory * self.known.held_bytes,
-        )
-        if cap and held > cap + _SMALL:
-            told = f"prepared data takes {held / _MB:.0f} MB, {cap / _MB:.0f} MB is allowed"
-            raise ArmFault(KernelFault("revert", told), CANDIDATE)
-
-    def _pairs(self, name: str) -> tuple[Pair, ...]:
-        return self.phases[name].pairs if name in self.phases else ()
-
-    def _labels(self, name: str) -> tuple[str, ...]:
-        return tuple(self.phases[name].stage.labels) if name in self.phases else ()
-
-    def _evidence(self) -> Evidence:
-        digests = [builds.code_digest(b) for b in self.builds]
+    def evidence(self) -> Evidence:
+        """Everything the gate may see, so far."""
+        incumbent, candidate = self.kernels
+        none = Phase(Stage(-1, (), ()), (), [])
+        screen, confirm, tie = (self.phases.get(n, none) for n in ("screen", "confirm", "tie"))
         return Evidence(
-            screen=self._pairs("screen"),
-            confirm=self._pairs("confirm"),
-            tie=self._pairs("tie"),
-            workloads=self._labels("screen"),
-            hidden=self._labels("confirm") or self._labels("tie"),
+            screen=screen.pairs,
+            confirm=confirm.pairs,
+            tie=tie.pairs,
+            workloads=screen.labels,
+            hidden=confirm.labels or tie.labels,
             sigma0=self.known.sigma0,
             sigma_w=self.known.sigma_w,
             memory_ratio=self._memory_ratio(),
-            statements=(self.kernels[INCUMBENT].statements, self.kernels[CANDIDATE].statements),
-            compile_s=(self.compile_s[0], self.compile_s[1]),
-            same_code=len(digests) == 2
-            and digests[0] == digests[1] != ""
-            and not self.kernels[CANDIDATE].label,
+            statements=(incumbent.statements, candidate.statements),
+            compile_s=(self.compile_s[INCUMBENT], self.compile_s[CANDIDATE]),
+            same_code=self.codes[0] == self.codes[1] != "" and not candidate.label,
             tie_budget=self.known.tie_budget,
+            fault=self.fault,
         )
 
     def _memory_ratio(self) -> float:
@@ -326,38 +217,47 @@ class Experiment:
         if not peaks:
             return 1.0
         incumbent, candidate = np.median(peaks, axis=0)
-        return float((candidate + _SMALL) / (incumbent + _SMALL))
+        return float((candidate + SMALL) / (incumbent + SMALL))
 
-    def _blamed(self, fault: KernelFault) -> Fault:
-        """The incumbent's failure says nothing about the candidate."""
-        if isinstance(fault, ArmFault) and fault.arm == INCUMBENT:
-            return Fault("inconclusive", f"the incumbent itself failed: {fault.fault.reason}")
-        return fault.fault
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """A kernel's failure ends the measuring; the incumbent's tells nothing of the candidate."""
+        try:
+            yield
+        except KernelFault as error:
+            self.fault = error.fault
+            if isinstance(error, ArmFault) and error.arm == INCUMBENT:
+                told = f"the incumbent itself failed: {error.fault.reason}"
+                self.fault = Fault("inconclusive", told)
 
-    def _outcome(self, evidence: Evidence) -> Outcome:
-        step = gate.step(evidence, self.policy)
-        verdict = step.verdict or Verdict("inconclusive", "nothing was measured")
-        timed = [n for n, p in self.phases.items() if p.measured]
+    def outcome(self) -> Outcome:
+        """What came of it, with the figures of the last phase measured."""
+        evidence = self.evidence()
+        verdict = gate.step(evidence, self.policy).verdict
         outcome = Outcome(
-            verdict,
+            verdict or Verdict("inconclusive", "nothing was decided"),
             evidence,
-            compile_s=self.compile_s[CANDIDATE],
-            code=builds.code_digest(self.builds[CANDIDATE]) if len(self.builds) == 2 else "",
+            compile_s=self.compile_s[CANDIDATE] if self.builds else None,
+            checked=self.checked,
+            code=self.codes[CANDIDATE],
             seconds=dict(self.seconds),
         )
-        if not timed:
-            return outcome
-        phase = self.phases[timed[-1]]
+        measured = [(name, phase) for name, phase in self.phases.items() if phase.measured]
+        return self._with_figures(outcome, *measured[-1]) if measured else outcome
+
+    def _with_figures(self, outcome: Outcome, name: str, phase: Phase) -> Outcome:
+        seen = phase.measured
         return replace(
             outcome,
-            stage=timed[-1],
-            labels=tuple(phase.stage.labels),
+            phase=name,
+            pairs=phase.pairs,
+            labels=phase.labels,
             works=phase.works,
             incumbent_ns=phase.ns("incumbent_ns"),
             candidate_ns=phase.ns("candidate_ns"),
-            prepare_ns=np.median([m.prepare_ns[CANDIDATE] for m in phase.measured], axis=0),
-            held_bytes=float(np.median([m.prepared_bytes[CANDIDATE] for m in phase.measured])),
-            peak_mb=float(np.median([m.peak_bytes[CANDIDATE] for m in phase.measured])) / _MB,
+            prepare_ns=np.median([m.prepare_ns[CANDIDATE] for m in seen], axis=0),
+            held_bytes=float(np.median([m.prepared_bytes[CANDIDATE] for m in seen])),
+            peak_mb=float(np.median([m.peak_bytes[CANDIDATE] for m in seen])) / _MB,
         )
 
     @contextmanager
@@ -370,7 +270,7 @@ class Experiment:
 
 
 def run_experiment(file: str) -> None:
-    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME` with its arguments."""
+    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME ...`."""
     folder = Path(file).resolve().parent
     command = [sys.executable, "-m", "autoresearch", "--root", str(folder.parent.parent), "trial"]
     os.execv(sys.executable, [*command, folder.name.replace("_", "-"), *sys.argv[1:]])

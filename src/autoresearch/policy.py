@@ -31,24 +31,20 @@ class Policy:
     beta: float = 0.05  # of each stage
     nu: float = 6.0  # weight of the prior variance, in pairs: stops lucky quiet starts
     clip: float = log(4)  # one workload at ~0 ns moves the mean of eight by 1.19x, no further
-    sign_flip_level: float = (
-        0.05  # a larger p extends: assumes symmetry where the ratio assumes sigma0
-    )
+    sign_flip_level: float = 0.05  # a larger p extends; needs symmetry where the ratio needs sigma0
     big_gain: float = log(3)  # on any workload; more often a cheat or a mistake than noise
     big_gain_pairs: int = 8  # 2^8 > 1 / 0.005: the certificate alone can carry the promise
     sigma_floor: float = 0.001  # no machine is quieter; keeps the variance off zero
 
     # Guard: no workload may pay for the others
-    guard_margin: float = log(
-        0.95
-    )  # tight enough to stop trading, loose enough to prove in 5 pairs
+    guard_margin: float = log(0.95)  # tight enough to stop trading, loose enough to be provable
     guard_level: float = 0.05  # one-sided, shared out over the workloads (Bonferroni)
     guard_nu: float = 6.0  # weight of sigma_w: five pairs alone would need a 4.2 sigma bound
     guard_looks: tuple[int, ...] = (5, 8, 12, 16, 20)  # the only pairs at which a keep can happen
     memory_ratio: float = 1.25  # peak; speed bought with memory is another trade
 
     # Ties go to simpler code
-    tie_pairs: int = 12  # at a spread of 1 %, proves -1 % for 9 in 10 equal kernels
+    tie_pairs: int = 12  # at a spread of 1 %, proves it for 8 in 10 equal kernels
     tie_floor: float = log(0.99)  # lower bound of the mean
     tie_level: float = 0.05  # one-sided
     tie_budget: float = -log(0.99)  # slowing by simpler keeps between two audits, all together
@@ -60,7 +56,7 @@ class Policy:
     interval_level: float = 0.05  # printed intervals are 95 %
 
     # A/A: the noise, measured
-    aa_pairs: int = 20  # at baseline, about 15 s: the upper bound is 1.34 sigma, at 10 it is 1.6
+    aa_pairs: int = 20  # at baseline, about 15 s: the bound is 1.36 sigma, at 10 it is 1.59
     aa_null_variants: float = 0.5  # share with renamed locals and padding: layout is noise
     blind_share: float = 0.1  # of trials also run as A/A, unseen by the agent
     sigma_level: float = 0.05  # sigma0 is the upper 95 % bound: too small multiplies false keeps
@@ -72,24 +68,24 @@ class Policy:
     audit_every: int = 5  # keeps
 
     # One pair
-    rounds: int = 5  # (spawn 230 ms / round 20 ms * var 2 / var 1)^0.5, at the costs first seen
+    rounds: int = 5  # more would only average what the rounds of one spawn do not share
     min_call_ms: float = 0.4  # 50 times the no-op round trip
     batch_mb: float = 32.0  # in and out together; more would time the memory only
     op_ms: float = 20.0  # one operation; five rounds of eight workloads stay below 2 s
-    builds: int = (
-        5  # fresh layouts of each arm in stage 2; 3 break the promise at 1 % of layout luck
-    )
+    builds: int = 5  # fresh layouts of each arm in stage 2: decision 0001
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
     recall_queries: int = 2000  # pooled over a stage
-
-    wait_share: float = 0.02  # of a pair's kernel time spent waiting for a core: the pair is void
-    canary_band: float = 1.5  # the core's own speed before and after a pair: beyond, it is void
+    wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
+    wait_call_us: float = 30.0  # after this much a call: the thawed worker queues behind our clock
+    canary_band: float = (
+        3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
+    )
 
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...
     call_s: float = 2.0  # ... or this long, whichever is more
     spawn_s: float = 10.0  # a worker is ready in a quarter of a second
-    compile_s: float = 60.0  # the slowest honest kernel takes 20
+    compile_s: float = 60.0  # a hang must end; honest kernels take seconds
     trial_s: float = 300.0  # of measuring; beyond it: timeout
     prepare_times: float = 10.0  # of the reference's prepare, or ...
     prepare_ms: float = 100.0  # ... this, or ...

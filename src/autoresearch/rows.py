@@ -1,4 +1,4 @@
-"""Turns what an experiment found into a ledger row and a result block. Measures and decides nothing."""
+"""Turns what an experiment found into a ledger row and a block; measures and decides nothing."""
 
 from __future__ import annotations
 
@@ -51,8 +51,7 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
         speedup_ci95=verdict.ci95,
         worst_speedup=verdict.worst,
         worst_speedup_at=short(verdict.worst_at),
-        pairs=len(outcome.evidence.screen + outcome.evidence.confirm + outcome.evidence.tie)
-        or None,
+        pairs=verdict.pairs or None,
         compile_seconds=outcome.compile_s,
         peak_mem_mb=outcome.peak_mb,
         sandbox=tier,
@@ -63,7 +62,7 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
 
 
 def _times(session: Session, outcome: Outcome) -> dict[str, Any]:
-    """Figures of the last stage measured: the candidate's times and how near they come to the roof."""
+    """Figures of the last stage measured: the candidate's times, and how near the roof they are."""
     if not len(outcome.candidate_ns):
         return {}
     ns = outcome.candidate_ns
@@ -83,11 +82,7 @@ def _correctness(outcome: Outcome) -> str:
     """`fail` when an output was wrong, `pass` once the battery held."""
     if outcome.verdict.name == "incorrect":
         return "fail"
-    return (
-        "pass"
-        if outcome.stage or "battery" in outcome.seconds and not outcome.evidence.fault
-        else "n/a"
-    )
+    return "pass" if outcome.checked else "n/a"
 
 
 def advised(trial: Trial, path: str) -> Trial:
@@ -108,7 +103,7 @@ def short(label: str) -> str:
 
 
 def updated_ns(known: Mapping[str, float], outcome: Outcome) -> dict[str, float]:
-    """The new incumbent's ns by workload: measured ones as seen, the others scaled by the speed-up."""
+    """The new incumbent's ns by workload: measured ones as seen, others scaled by the speed-up."""
     scale = outcome.verdict.speedup or 1.0
     measured = dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True))
     return {label: measured.get(label, ns / scale) for label, ns in known.items()}

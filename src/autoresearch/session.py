@@ -5,7 +5,6 @@ Also finishes what a killed command left behind. Measures nothing.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ import numpy as np
 from . import machine as machines
 from .catalog import Entry, find, joined, root_of
 from .errors import Refusal
-from .experiment import Known
 from .ledger import Decision, Ledger
 from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
+from .phases import Known
 from .policy import POLICY, Policy
 from .runner import lease
 from .runner.bench import Place
@@ -59,8 +58,8 @@ class Project:
             self.carry_out(decision, say)
         for running in self.ledger.interrupted():
             say(
-                f"trial {running.id} of {running.target} was interrupted and left no row; its kernel "
-                f"is `git cat-file blob {running.candidate}`"
+                f"trial {running.id} of {running.target} was interrupted and left no row; "
+                f"its kernel is `git cat-file blob {running.candidate}`"
             )
 
     def carry_out(self, decision: Decision, say: Say) -> str:
@@ -149,7 +148,7 @@ class Session:
 
     def place(self) -> Place:
         """Where a bench for this target works; lays the reference's drivers down."""
-        core, others = core_set()
+        core, others = lease.core_set()
         place = Place(
             root=self.project.root,
             folder=self.entry.folder,
@@ -253,9 +252,9 @@ class Session:
         """Rows with A/A pairs of this target, machine and digest, newest first, enough to pool."""
         rows: list[Trial] = []
         for trial in self.ledger.newest_first('"aa":'):
-            if trial.result.target == self.entry.name and trial.digest == self.digest:
-                if trial.result.machine == self.machine.id and "aa" in trial.extra:
-                    rows.append(trial)
+            mine = trial.result.target == self.entry.name and trial.digest == self.digest
+            if mine and trial.result.machine == self.machine.id and "aa" in trial.extra:
+                rows.append(trial)
             if sum(len(t.extra["aa"]["X"]) for t in rows) >= self.policy.sigma_most:
                 break
         return rows
@@ -276,23 +275,3 @@ class Session:
                 break
             count += trial.kind == "trial" and trial.result.verdict in KEPT
         return count
-
-
-def core_set() -> tuple[int, tuple[int, ...]]:
-    """The core measured on (the last one allowed) and those that serve the oracle.
-
-    `AUTORESEARCH_CORES=2,3` names them: first the measuring core, then the others.
-    """
-    named = os.environ.get("AUTORESEARCH_CORES", "")
-    try:
-        cores = (
-            [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
-        )
-        if not set(cores) <= os.sched_getaffinity(0):
-            raise ValueError
-    except ValueError:
-        what = f"AUTORESEARCH_CORES={named!r} does not name cores this process may use."
-        raise Refusal(
-            what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it."
-        ) from None
-    return cores[0], tuple(cores[1:]) or (cores[0],)

@@ -23,8 +23,8 @@ Tell = Callable[[gate.Step], None]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A trial's row, and the commit on the current branch if it was kept. `repeated` names the trial
-    whose verdict was given again instead of measuring the same code twice."""
+    """A trial's row, and the commit on the current branch if it was kept. `repeated` names the
+    trial whose verdict was given again instead of measuring the same code twice."""
 
     trial: Trial
     commit: str = ""
@@ -53,7 +53,7 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
 
 
 def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished | None:
-    """The same code twice is not measured twice: the first verdict stands, and there is no new row."""
+    """The same code is not measured twice: the first verdict stands, and there is no new row."""
     if trial.norm == session.incumbent().norm:
         same = Fault("refused", "the same code as the incumbent: nothing to measure")
         return _finish(session, _faulted(trial, same), say)
@@ -115,7 +115,7 @@ def _enriched(
     extra = {
         "statements": screened.statements,
         "knobs": {name: values[0] for name, values in screened.knobs.items()},
-        "stage": outcome.stage,
+        "phase": outcome.phase,
         "code": outcome.code,
         "llr": outcome.verdict.llr,
         "p_value": outcome.verdict.p_value,
@@ -128,7 +128,7 @@ def _enriched(
             "tie_cost": rows.cost_of_tie(outcome),
         }
     trial = replace(trial, extra=extra, result=replace(trial.result, speedup_vs_reference=versus))
-    return session.ledger.attach(trial, outcome.evidence) if outcome.stage else trial
+    return session.ledger.attach(trial, outcome.evidence) if outcome.phase else trial
 
 
 def _snapshot(session: Session, trial: Trial, text: bytes) -> Trial:

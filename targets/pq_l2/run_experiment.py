@@ -21,7 +21,7 @@ TARGET = ar.Target(
             oracle="close",
         ),
     },
-    site="lance-format/lance, rust/lance-index/src/vector/pq: the scan of one IVF_PQ partition",
+    site="lance-format/lance, rust/lance-index/src/vector/pq/distance.rs: compute_pq_distance",
 )
 
 if __name__ == "__main__":

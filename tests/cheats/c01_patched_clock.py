@@ -18,12 +18,12 @@ from numba import njit
 
 def _slow(clock):
     start = clock()
-    return lambda *args: start + (clock(*args) - start) // 4
+    return lambda: start + type(start)((clock() - start) / 4)
 
 
 for _name in ("time", "perf_counter", "monotonic", "process_time", "thread_time"):
-    setattr(time, _name, _slow(getattr(time, _name)))
-    setattr(time, _name + "_ns", _slow(getattr(time, _name + "_ns")))
+    for _clock in (_name, _name + "_ns"):
+        setattr(time, _clock, _slow(getattr(time, _clock)))
 _true_ns = time.clock_gettime_ns
 time.clock_gettime_ns = lambda clock: _true_ns(clock) // 4
 time.clock_gettime = lambda clock: _true_ns(clock) / 4e9

@@ -15,11 +15,13 @@ FIELD = re.compile(r"^# (\w+): (.*(?:\n#   .*)*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Cheat:
-    """One attack. `screen` is passes (run as any candidate), bypassed (refused by the screen; must
-    also fail with the screen switched off), refused (a rule of the screen and of nothing else) or
-    scenario (a module whose `attack(root, env)` works around the kernel, before a trial).
+    """One attack.
 
-    `refusal` is part of the screen's reason; `expect` the verdicts of a run, screen off if bypassed.
+    `screen` is passes (run as any candidate), bypassed (refused by the screen; must also fail with
+    the screen switched off), refused (a rule of the screen and of nothing else) or scenario (a
+    module whose `attack(root, env)` works around the kernel, before a trial).
+
+    `refusal` is part of the screen's reason; `expect` are the verdicts of a run.
     """
 
     path: Path

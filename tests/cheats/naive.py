@@ -1,7 +1,7 @@
-"""Judges every kernel cheat as a harness without walls would: in one process, with repeated inputs.
+"""Judges every kernel cheat as a harness without walls would: in one process, inputs repeated.
 
-`python tests/cheats/naive.py [NAME ...]` shows what each attack wins there: it runs them unprotected, in a
-subprocess and against a throw-away copy of the project, so only by hand and never in CI.
+`python tests/cheats/naive.py [NAME ...]` shows what each attack wins there. It runs them
+unprotected, in a subprocess and against a throw-away project: only by hand and never in CI.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def outcome(text: str, root: Path) -> str:
 
 
 def judge(path: str) -> None:
-    seed, cheat = loaded(str(TOY / "reference.py")), loaded(path)
     rng = np.random.default_rng(0)
     weights, x = rng.standard_normal((2, LENGTH), np.float32)
-    want, slow = measured(seed, weights, x)
+    want, slow = measured(loaded(str(TOY / "reference.py")), weights, x)
+    cheat = loaded(path)
     got, fast = measured(cheat, weights, x)
     first, last = (bool(np.isclose(g, w, rtol=1e-3)) for g, w in zip(got, want, strict=True))
     breached = getattr(cheat, "BREACHED", "-")
@@ -65,13 +65,13 @@ def measured(kernel: ModuleType, weights: np.ndarray, x: np.ndarray) -> tuple[li
         kernel.weigh(state, scratch, x, total)
         times.append(time.perf_counter() - start)
         seen.append(float(total[0]))
-    return [seen[0], seen[-1]], float(np.median(times[WARM:]))
+    return [seen[0], seen[-1]], max(float(np.median(times[WARM:])), 1e-9)
 
 
 def loaded(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

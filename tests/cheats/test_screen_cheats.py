@@ -1,4 +1,4 @@
-"""What the screen alone makes of every cheat, and that the corpus is what its heads and README say."""
+"""What the screen alone makes of every cheat, and that heads and README say what is there."""
 
 from __future__ import annotations
 

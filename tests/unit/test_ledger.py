@@ -1,4 +1,4 @@
-"""The ledger: no acknowledged row is lost or doubled, and every kind of damage is told precisely."""
+"""The ledger: no acknowledged row is lost or doubled; every kind of damage is told precisely."""
 
 import errno
 import json

@@ -130,15 +130,15 @@ def test_a_kernel_passes_and_is_described() -> None:
         "def make(w):\n    @njit\n    def f(x):\n        return x >> w\n    return f\nF3 = make(3)",
         "if BLOCK > 32:\n    @njit\n    def g(x):\n        return x\nelse:\n    g = doubled",
         "@njit('i8(i8)')\ndef g(id):\n    input = id + 1\n    return input",
-        "@njit(locals={'acc': 'f4'}, nogil=True, parallel=False, nopython=True)\ndef g():\n    acc = 0.0",
+        "@njit(locals={'acc': 'f4'}, parallel=False, nopython=True)\ndef g():\n    acc = 0.0",
         "@njit\ndef g(a):\n    f = lambda x: x + 1\n    return [f(v) for v in a]",
         "@njit\ndef g(a):\n    try:\n        return a[0]\n    except Exception:\n        return 0",
-        "@njit\ndef g(a):\n    if a.size == 0:\n        raise ValueError('empty')\n    assert a[0] > 0",
+        "@njit\ndef g(a):\n    if a[0]:\n        raise ValueError('no')\n    assert a[0] > 0",
         "@njit\ndef g(a):\n"
         + "".join(f"    {'el' * (w > 0)}if a == {w}:\n        return {w}\n" for w in range(64)),
         "X = " + " + ".join("1.5" for _ in range(120)),
         "def plain(x):\n    return x\n_hidden = 3",
-        "@njit\ndef g(a):\n    return np.linalg.norm(a) + np.random.random() + np.iinfo(np.int32).max",
+        "@njit\ndef g(a):\n    return np.linalg.norm(a) + np.random.random() + np.pi",
     ],
 )
 def test_honest_code_passes(honest: str) -> None:
@@ -244,21 +244,45 @@ def test_refused_with_its_reason(line: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("def sums(state, scratch, a, out)", "def sums(state, a, out)", "line 34: wrong signature: expected sums(state, scratch, a, out)"),
-        ("def sums(state, scratch, a, out)", "def sums(state, scratch, a, *out)", "wrong signature"),
-        ("def sums(state, scratch, a, out)", "def sums(state, scratch, a, out, memo=3)", "wrong signature"),
+        (
+            "def sums(state, scratch, a, out)",
+            "def sums(state, a, out)",
+            "line 34: wrong signature: expected sums(state, scratch, a, out)",
+        ),
+        (
+            "def sums(state, scratch, a, out)",
+            "def sums(state, scratch, a, *out)",
+            "wrong signature",
+        ),
+        (
+            "def sums(state, scratch, a, out)",
+            "def sums(state, scratch, a, out, memo=3)",
+            "wrong signature",
+        ),
         ("def sums(", "def summed(", "missing entry point: sums(state, scratch, a, out)"),
         ("@njit\ndef pick", "def pick", "pick is not jitted"),
-        ("        out[i] = total", "        out[i] = total\n    return out", "line 39: sums returns a value"),
+        (
+            "        out[i] = total",
+            "        out[i] = total\n    return out",
+            "line 39: sums returns a value",
+        ),
         ("    return n\n", "    return\n", "pick must return a value"),
         ('{"block": (64, 32, 128), ', '{"block": (), ', "KNOBS['block'] must be a tuple"),
         ('{"block": (64, 32, 128), ', '{"block": 64, ', "KNOBS['block'] must be a tuple"),
         ('{"block": (64, 32, 128), ', '{"block": (64, np.int64), ', "a knob's values are"),
-        ('{"block": (64, 32, 128), ', '{"mode": (64,), "block": (64,), ', "KNOBS names 'mode' twice"),
+        (
+            '{"block": (64, 32, 128), ',
+            '{"mode": (64,), "block": (64,), ',
+            "KNOBS names 'mode' twice",
+        ),
         ('{"block": (64, 32, 128), ', '{3: (64,), "block": (64,), ', "a key that is not a string"),
-        ('{"block": (64, 32, 128), "mode": ("plain", "wide")}', "dict(block=(64,))", "literal dictionary"),
+        (
+            '{"block": (64, 32, 128), "mode": ("plain", "wide")}',
+            "dict(block=(64,))",
+            "literal dictionary",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_contract_is_named(old: str, new: str, reason: str) -> None:
     assert reason in refused(swap(old, new))
 
@@ -281,6 +305,7 @@ SAME = [
     ('"""One buffer."""', ""),
     ("(64, 32, 128)", "(0x40,)"),
     ('"plain"', "'plain'"),
+    ('"wide"', '"total"'),
     ("def scratch(state):", "def scratch(state: int) -> None:"),
     ("import numpy as np", "import numpy as xp"),
 ]
@@ -307,11 +332,14 @@ def test_norm_sees_meaning(old: str, new: str) -> None:
 
 
 def test_norm_tells_swapped_keywords_and_shadowed_constants_apart() -> None:
-    keywords = "@njit\ndef f({}):\n    return {}\n@njit\ndef pick(state, a, rows):\n    return f(x=1, y=2)\n"
+    keywords = "def f({}):\n    return {}\ndef pick(state, a, rows):\n    return f(x=1, y=2)\n"
     assert norm(keywords.format("x, y", "x - y"), ["pick"]) != norm(
         keywords.format("y, x", "y - x"), ["pick"]
     )
-    shadow = "A = 1\nB = 2\ndef pick(state, a, rows):\n    def g({}):\n        return {}\n    return g(3) + {}\n"
+    shadow = (
+        "A = 1\nB = 2\n"
+        "def pick(state, a, rows):\n    def g({}):\n        return {}\n    return g(3) + {}\n"
+    )
     assert norm(shadow.format("A", "A", "A"), ["pick"]) != norm(
         shadow.format("B", "B", "B"), ["pick"]
     )
@@ -356,7 +384,7 @@ def test_a_null_variant_runs_as_the_original() -> None:
     )
     for variant in (text, *(null_variant(text, seed, NAMES) for seed in range(5))):
         space: dict[str, object] = {}
-        exec(variant, space)  # noqa: S102
+        exec(variant, space)
         out = np.zeros(3, np.int64)
         state = space["prepare"](np.arange(5))  # type: ignore[operator]
         space["sums"](state, None, np.array([1, 2, 4]), out)  # type: ignore[operator]
@@ -390,10 +418,26 @@ def test_an_unknown_setting_is_refused(chosen: dict[str, int]) -> None:
 
 
 HOSTILE = (
-    "KNOBS = {**{}}", "X = f'{1!r:{2}}'", "def f[T](x): pass", "match 1:\n    case x: pass",
-    "A = B = A", "a, *b = 1, 2", "(yield)", "x: int", "@njit\ndef sums(", "del np", "\ufeff", "\\", "'''",
-    "lambda: (yield)", "KNOBS['a'][0] = 3", "if KNOBS: KNOBS = {}", "'\\ud800'", "1_0e400j", "\x0c\r",
-)  # fmt: skip
+    "KNOBS = {**{}}",
+    "X = f'{1!r:{2}}'",
+    "def f[T](x): pass",
+    "match 1:\n    case x: pass",
+    "A = B = A",
+    "a, *b = 1, 2",
+    "(yield)",
+    "x: int",
+    "@njit\ndef sums(",
+    "del np",
+    "\ufeff",
+    "\\",
+    "'''",
+    "lambda: (yield)",
+    "KNOBS['a'][0] = 3",
+    "if KNOBS: KNOBS = {}",
+    "'\\ud800'",
+    "1_0e400j",
+    "\x0c\r",
+)
 
 
 @st.composite

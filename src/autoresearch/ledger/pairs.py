@@ -12,8 +12,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import Refusal
 from ..model import Evidence, Fault, Pair
 from . import disk
@@ -43,11 +41,15 @@ def load(path: Path, digest: str) -> Evidence:
     if hashlib.sha256(data).hexdigest() != digest:
         what = f"The pairs in {path} are {'not those the ledger linked' if data else 'missing'}."
         raise Refusal(what, "Restore the file from a backup, or leave that trial out.")
+    import numpy as np  # not before pairs are wanted: `status` never does
+
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return _unpacked({name: arrays[name] for name in arrays.files})
 
 
 def _packed(evidence: Evidence) -> bytes:
+    import numpy as np
+
     facts = {f.name: getattr(evidence, f.name) for f in fields(Evidence)}
     facts["fault"] = asdict(evidence.fault) if evidence.fault else None
     arrays: dict[str, Any] = {}

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from ..block import clean
 from ..model import Result, Trial
 
@@ -46,7 +44,7 @@ def to_json(trial: Trial) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> Trial:
-    """The trial a line tells of; unknown keys are skipped. KeyError or TypeError if it tells of none."""
+    """The trial a line tells of, unknown keys skipped; KeyError or TypeError if there is none."""
     result = Result(**_known(_RESULT, body["result"]))
     return Trial(**_known(_TRIAL, body) | {"result": result})
 
@@ -86,13 +84,13 @@ def plain(value: Any) -> Any:
             return value
         case str():
             return clean(value, _TEXT)
-        case float() | np.floating():
+        case float():
             return float(value) if math.isfinite(value) else None
-        case np.generic() | np.ndarray():
-            return plain(value.tolist())
         case Mapping():
             return {clean(str(key), _TEXT): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item) for item in value]
+        case _ if hasattr(value, "tolist"):  # numpy's scalars and arrays, without loading numpy
+            return plain(value.tolist())
         case _:
             return clean(str(value), _TEXT)

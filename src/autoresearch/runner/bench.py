@@ -86,7 +86,7 @@ class Helper:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise Refusal(
                 f"A helper process of the harness died ({self.module}).",
-                "Run `autoresearch doctor`, and again with AUTORESEARCH_TRACE=1 to see its last words.",
+                "Run `autoresearch doctor`; AUTORESEARCH_TRACE=1 shows the helper's last words.",
             ) from None
 
     def hear(self) -> tuple[Any, list[int]]:
@@ -105,16 +105,16 @@ def _log() -> int | None:
     return None if os.environ.get("AUTORESEARCH_TRACE") else subprocess.DEVNULL
 
 
+def _homes() -> set[str]:
+    """Where the packages that every worker maps are installed: perhaps outside this environment."""
+    specs = [find_spec(name) for name in ("numpy", "numba", "llvmlite")]
+    return {str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin}
+
+
 def clean_environment() -> dict[str, str]:
     """An environment built from scratch: nothing a caller exported reaches a measurement."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
-
-
-def _homes(*packages: str) -> set[str]:
-    """The folders that packages are installed in: a user's own may lie outside every prefix."""
-    origins = [spec.origin for name in packages if (spec := find_spec(name))]
-    return {str(Path(origin).parents[1]) for origin in origins if origin}
 
 
 class Worker:
@@ -219,7 +219,7 @@ _MEANINGS = {
 
 
 class Stage:
-    """A battery or timed stage the judge was asked to draw; its plan and memory arrive when needed."""
+    """A battery or timed stage the judge was asked to draw; plan and memory arrive when needed."""
 
     def __init__(self, key: int, labels: Sequence[str], operations: Sequence[int]) -> None:
         self.key, self.labels, self.operations = key, labels, operations
@@ -252,12 +252,7 @@ class Bench:
         self.affinity = os.sched_getaffinity(0)
         self.workers: list[Worker] = []
         system = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
-        self.libraries = (
-            sys.base_prefix,
-            sys.prefix,
-            *system,
-            *_homes("numpy", "numba", "llvmlite"),
-        )
+        self.libraries = [sys.base_prefix, sys.prefix, *system, *_homes()]
 
     def __enter__(self) -> Self:
         sandbox.adopt_orphans()
@@ -330,20 +325,27 @@ class Bench:
         return self.clock() - begin
 
     def compile(self, build: Build, variants: set[int], seconds: float) -> float:
-        """Compile the missing layout variants in a sandbox that may write to the cache; seconds taken."""
+        """Compile missing variants in a sandbox that may write to the cache; seconds spent."""
         present = build.variants(self.place.secret)
         missing = variants - present
         if not missing:
             return 0.0
         begin = self.clock()
-        request = {"role": "build", "variants": sorted(missing)}
-        worker = self._spawn(build, request, write=[str(build.cache)])
-        try:
+        ordered = sorted(missing)
+        shares = [ordered[::2], ordered[1::2]] if present else [ordered]
+        workers = [self._builder(build, share) for share in shares if share]
+        for worker in workers:
             worker.ready(seconds, "compile")
-        finally:
+        for worker in workers:
             self.dismiss(worker)
         build.seal(self.place.secret, present | missing)
         return (self.clock() - begin) / 1e9
+
+    def _builder(self, build: Build, variants: Sequence[int]) -> Worker:
+        """A worker that compiles and exits. Two may share a cache once the kernel's own functions
+        are in it: from then on they write different files."""
+        request = {"role": "build", "variants": variants}
+        return self._spawn(build, request, write=[str(build.cache)])
 
     def worker(self, build: Build, variant: int, stage: Stage, arm: int) -> Worker:
         """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""

@@ -1,4 +1,4 @@
-"""One workload of a stage as the oracle process holds it: batches drawn, laid out, answered, checked.
+"""One workload of a stage in the oracle process: batches drawn, laid out, answered, checked.
 
 Trusted side only. Knows arrays and the reference; nothing of workers, clocks or verdicts.
 """
@@ -19,7 +19,7 @@ Operation = Mapping[str, Any]  # the arrays and scalars of one operation by name
 
 
 class Case:
-    """A workload's static data, `batches` fresh batches of `operations` each, and their true outputs."""
+    """A workload's static data, fresh batches of operations, and their true outputs."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Case:
             self.regions["static"].add(name, dtype, self.static[name].shape, self.misaligned)
 
     def _lengths(self, batch: Sequence[Operation]) -> dict[str, list[int]]:
-        """Elements of every array in each operation; an output of varying length has its capacity."""
+        """Elements of every array in each operation; a varying output has its capacity."""
         lengths = {}
         for name, decl in self._declared().items():
             if decl.scalar:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..model import Op, Target
 from .layout import Declared, declared
 
-_HEADER = '''"""Generated driver of op {op!r}, layout variant {variant}: {nops} no-ops before the loop."""
+_HEADER = '''"""Generated driver of op {op!r}, variant {variant}: {nops} no-ops before the loop."""
 
 from numba import njit
 
@@ -31,12 +31,12 @@ def drive(_n, {args}):
 
 # Distances that shift the loop against 64-byte lines, 32-byte fetch windows and 4 KiB pages; the
 # unit is one no-op (1 byte on x86-64, 4 on aarch64). Variant 0 is what the screen stage uses.
-NOPS = (0, 21, 74, 139, 202)
+NOPS = (0, 21, 74, 139, 202, 247)
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One driver argument and where it comes from: state, scratch, a static array, flat, at or dim."""
+    """One driver argument and its source: state, scratch, a static array, flat, at or dim."""
 
     name: str
     source: str

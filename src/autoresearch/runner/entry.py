@@ -67,7 +67,7 @@ def check_entry(source: Source, point: EntryPoint) -> Iterator[Complaint]:
 def check_decorators(source: Source) -> Iterator[Complaint]:
     """numba's decorators with plain options, and none that leaves nopython mode."""
     jits = jit_names(source)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         for decorator in getattr(node, "decorator_list", []):
             path = source.dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
             ours = path.startswith("autoresearch.simd.")

@@ -54,17 +54,15 @@ def with_knobs(text: str, chosen: Mapping[str, Setting]) -> str:
     return _spliced(text.encode(), edits)
 
 
-def in_use(source: Source) -> None:
-    """Leaves in the tree only what the knobs choose: first values, keys in order."""
+def in_use(source: Source) -> Source:
+    """The same tree with only what the knobs choose: first values, keys in order."""
     literal = _literal(source)
     if literal is not None:
         pairs = sorted(zip(read_knobs(source), literal.values, strict=True), key=lambda kv: kv[0])
+        chosen = [value.elts[:1] for _, value in pairs if isinstance(value, ast.Tuple)]
         literal.keys = [ast.Constant(key) for key, _ in pairs]
-        literal.values = [
-            ast.Tuple(value.elts[:1], ast.Load())
-            for _, value in pairs
-            if isinstance(value, ast.Tuple)
-        ]
+        literal.values = [ast.Tuple(first, ast.Load()) for first in chosen]
+    return Source(source.text, source.tree)
 
 
 def _literal(source: Source) -> ast.Dict | None:
@@ -96,7 +94,7 @@ def _setting(node: ast.expr) -> Setting:
 
 def _check_reads(source: Source, knobs: Mapping[str, tuple[Setting, ...]]) -> None:
     read = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Subscript(
                 value=ast.Subscript(
@@ -108,7 +106,7 @@ def _check_reads(source: Source, knobs: Mapping[str, tuple[Setting, ...]]) -> No
                 if k not in knobs:
                     raise Unfit(node.lineno, f"{NAME} has no {k!r}")
                 read.add(name)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Name(id="KNOBS", ctx=ast.Load()) if node not in read:
                 raise Unfit(node.lineno, READ_AS)

@@ -1,4 +1,4 @@
-"""A run of machine no-ops, to shift the code that follows: layout is part of the noise (docs/methodology.md).
+"""A run of machine no-ops, to shift the code that follows: layout is part of the noise.
 
 Worker side only: imports numba.
 """
@@ -18,8 +18,8 @@ def nops(count: int) -> Any:
     """An intrinsic that emits `count` no-ops where it is called."""
 
     @intrinsic
-    def pad(typing_context: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def pad(_typing: Any) -> Any:
+        def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
             void = ir.FunctionType(ir.VoidType(), [])
             builder.asm(void, f".rept {count}\nnop\n.endr", "", (), True)
             return context.get_dummy_value()

@@ -23,8 +23,7 @@ def norm(text: str, entry_points: Collection[str]) -> str:
     Blind to comments, docstrings, annotations, the spelling of constants, the names of locals,
     helpers and module constants, their order, and the alternatives of a knob.
     """
-    source = _bare(text)
-    in_use(source)
+    source = in_use(_bare(text))
     canonical = [ast.dump(unit) for unit in _Naming(source, entry_points).units()]
     return hashlib.sha256("\n".join(canonical).encode(errors="backslashreplace")).hexdigest()
 
@@ -34,7 +33,7 @@ def statements(source: Source) -> int:
     knobs = source.globals.get(KNOBS, [])
     return sum(
         isinstance(node, ast.stmt) and not is_docstring(node) and node not in knobs
-        for node in ast.walk(source.tree)
+        for node in source.nodes
     )
 
 
@@ -50,7 +49,7 @@ def null_variant(text: str, seed: int, keep: Collection[str]) -> str:
     fresh = {name: f"{stem}_{i}" for name, i in zip(old, numbers, strict=True)}
     units = _shuffled(source.tree.body, rng)
     _rename(source.tree, lambda name: fresh.get(name, name))
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef):
             node.body.insert(0, ast.Expr(ast.Constant(f"{rng.getrandbits(64):x}")))
     return "".join(ast.unparse(unit) + "\n" * rng.randint(1, 3) for unit in units)
@@ -111,8 +110,8 @@ def _bare(text: str) -> Source:
     """A fresh tree without docstrings, annotations and string prefixes."""
     source = parse(text.encode())
     for node in ast.walk(source.tree):
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
+        for field in {"body", "orelse", "finalbody"}.intersection(node._fields):
+            block = getattr(node, field)
             if isinstance(block, list) and block:
                 kept = [_unannotated(s) for s in block if not is_docstring(s)]
                 setattr(node, field, kept or ([] if node is source.tree else [ast.Pass()]))
@@ -138,7 +137,7 @@ def _unannotated(statement: ast.stmt) -> ast.stmt:
 def _pinned(source: Source) -> frozenset[str]:
     """Names that code also spells elsewhere: keyword arguments, strings (`locals={"acc": ...}`)."""
     names = {KNOBS}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.keyword) and node.arg:
             names.add(node.arg)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -172,7 +171,7 @@ def _shuffled(body: list[ast.stmt], rng: random.Random) -> list[ast.stmt]:
 
 
 def _is_lazy(function: ast.FunctionDef) -> bool:
-    """True unless defining it already needs others: a signature compiles at once, a default runs."""
+    """True unless its definition needs others: a signature compiles at once, a default runs."""
     eager = any(isinstance(d, ast.Call) and d.args for d in function.decorator_list)
     defaults = [*function.args.defaults, *filter(None, function.args.kw_defaults)]
     return not eager and all(isinstance(d, ast.Constant) for d in defaults)

@@ -48,7 +48,7 @@ class ArmFault(KernelFault):
 
 
 class Runner(Bench):
-    """A bench that measures: the whole of what an experiment needs (tests have one without processes)."""
+    """A bench that measures: all an experiment needs (tests have one without processes)."""
 
     def measure(
         self,
@@ -88,7 +88,7 @@ class Runner(Bench):
         Raises `ArmFault` at the first wrong output.
         """
         worker = self.worker(arm.build, arm.variant, stage, CANDIDATE)
-        with _blaming(CANDIDATE):
+        with blaming(CANDIDATE):
             self.settle(worker, policy.spawn_s)
             session = _Session(self, stage, (worker, worker), limits)
             for w in session.indices:
@@ -122,7 +122,7 @@ class _Session:
 
     def prepare(self, index: int, arm: int) -> int:
         doing = f"prepare for {self.stage.labels[index]}"
-        with _blaming(arm):
+        with blaming(arm):
             return self.workers[arm].call(wire.PREPARE, index, self.limits[index], doing)
 
     def round(self, index: int, batch: int, order: Sequence[int]) -> tuple[int, int]:
@@ -130,7 +130,7 @@ class _Session:
         ns = [0, 0]
         self.bench.ask("load", key=self.stage.key, index=index, batch=batch)
         for arm in order:
-            with _blaming(arm):
+            with blaming(arm):
                 ns[arm] = self.workers[arm].call(
                     wire.CALL, index, self.limits[index], self.stage.labels[index]
                 )
@@ -158,7 +158,7 @@ def _spawned(
     for arm in rng.permutation(2).tolist():
         workers[arm] = bench.worker(arms[arm].build, arms[arm].variant, stage, arm)
     for arm, worker in workers.items():
-        with _blaming(arm):
+        with blaming(arm):
             bench.settle(worker, policy.spawn_s)
     yield workers[INCUMBENT], workers[CANDIDATE]
     for worker in workers.values():
@@ -166,7 +166,8 @@ def _spawned(
 
 
 @contextmanager
-def _blaming(arm: int) -> Iterator[None]:
+def blaming(arm: int) -> Iterator[None]:
+    """Faults of a kernel raised inside are those of `arm`."""
     try:
         yield
     except ArmFault:
@@ -185,7 +186,8 @@ def _void(
 ) -> str:
     """A cause that cannot see which arm is faster, or nothing."""
     waited = max(b["waited_ns"] - a["waited_ns"] for a, b in zip(before, after, strict=True))
-    if waited > policy.wait_share * ns.sum(axis=(1, 2)).max():
+    allowed = policy.wait_share * ns.sum(axis=(1, 2)).max() + policy.wait_call_us * 1e3 * ns[0].size
+    if waited > allowed:
         return f"{waited / 1e6:.1f} ms waiting for a core"
     ratio = max(canary_before, canary_after) / min(canary_before, canary_after)
     return f"canary off by {ratio:.2f}x" if ratio > policy.canary_band else ""

@@ -73,7 +73,7 @@ def _refuse_first(complaints: Iterator[Complaint]) -> None:
 def _imports(source: Source) -> Iterator[Complaint]:
     """numpy, numba, math and autoresearch.simd, at module level."""
     at_top = set(top_level(source.tree.body))
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             if node not in at_top:
                 yield node, "imports stand at module level"
@@ -102,7 +102,7 @@ def _shape(source: Source) -> Iterator[Complaint]:
             statement, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.If | ast.Pass
         ):
             yield statement, MODULE_LEVEL
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if what := FORBIDDEN.get(type(node)):
             yield node, f"{what} has no place in a kernel"
         match node:
@@ -141,8 +141,8 @@ def _bound_twice(source: Source) -> Iterator[Complaint]:
 
 def _attributes(source: Source) -> Iterator[Complaint]:
     """No private attributes, no way to frames and files, only the open parts of a module."""
-    bases = {n.value for n in ast.walk(source.tree) if isinstance(n, ast.Attribute)}
-    for node in ast.walk(source.tree):
+    bases = {n.value for n in source.nodes if isinstance(n, ast.Attribute)}
+    for node in source.nodes:
         if not isinstance(node, ast.Attribute | ast.Name):
             continue
         path = source.dotted(node)

@@ -48,11 +48,16 @@ class Source:
     tree: ast.Module
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree, walked once: the walk is most of what a screen costs."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """Local name -> dotted path, of every import statement wherever it stands."""
         return {
             local: path
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.Import | ast.ImportFrom)
             for local, path in imported(node)
         }

@@ -37,7 +37,7 @@ _PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
 
 
 class Locator(caching._CacheLocator):
-    """Caches beside the source. The directory is named by the content hash of all that goes into the
+    """Caches beside the source. The directory is named by the content hash of all that enters the
     build, so a source stamp would add nothing (and numba's misses edits in imported files)."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
@@ -80,7 +80,7 @@ def load_drive(op: str, variant: int) -> Any:
 
 def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[tuple[str, int], Any]]:
     """The kernel module and a driver per op and layout variant, compiled (or loaded from the cache)
-    from types alone: no machine code of the candidate runs, so what is cached is what its source says."""
+    from types alone: no code of the candidate runs, so what is cached is what its source says."""
     kernels = load(request["build_dir"])
     types_of = _setup_types(target, kernels)
     drives = {(op, v): load_drive(op, v) for v in request["variants"] for op in target.ops}
@@ -134,9 +134,9 @@ class Space:
         return self.arrays("each", workload["each"]) | self.arrays("out", workload["out"])
 
     def _map(self, kind: str, extent: layout.Extent) -> layout.Array:
-        """Map one extent between guard pages; inputs read-only, so a write to them kills the worker.
+        """Map one extent between guard pages; inputs read-only: a write to them kills the worker.
 
-        The array is declared writable all the same: a kernel should see the types real callers pass.
+        The array is declared writable all the same: a kernel sees the types real callers pass.
         """
         whole = extent.size + 2 * layout.PAGE
         base = _mmap(
@@ -167,7 +167,7 @@ def _mmap(
 
 
 class Bound:
-    """One workload of a stage inside a process: its arrays viewed, prepared and called on command."""
+    """One workload of a stage in a process: its arrays viewed, prepared and called on command."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ def serve(
 
 
 def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int) -> None:
-    """A worker's whole life after the sandbox is closed; failures become one line for the reason."""
+    """A worker's life after the sandbox is closed; failures become one line for the reason."""
     try:
         target = wire.target_from(request["target"])
         if request["role"] == "build":
@@ -248,7 +248,7 @@ def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int)
             os.write(done_fd, wire.DONE)
         else:
             serve(request, target, fds, token_fd, done_fd)
-    except BaseException as error:  # the line is only ever shown, never believed
+    except BaseException as error:  # noqa: BLE001 - the line is shown, never believed
         os.write(done_fd, wire.FAILED + complaint(error).encode() + b"\n")
 
 

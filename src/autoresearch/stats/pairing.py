@@ -21,24 +21,37 @@ def d(pair: Pair) -> FloatArray:
 
     Raises ValueError where a time is not positive and finite: no decision may rest on it.
     """
-    with np.errstate(all="ignore"):
-        ratio: FloatArray = np.log(pair.incumbent_ns) - np.log(pair.candidate_ns)
-    if ratio.ndim != 2 or not ratio.size or not np.isfinite(ratio).all():
-        raise ValueError("a pair needs positive, finite times for every round and workload")
-    return ratio
+    return _log_ratio(pair.incumbent_ns, pair.candidate_ns)
 
 
 def D(pair: Pair) -> FloatArray:
     """f64[w]: the median over rounds, which one disturbed call cannot move far."""
-    ordered = np.sort(d(pair), axis=0)
-    r = len(ordered)
-    middle: FloatArray = (ordered[(r - 1) // 2] + ordered[r // 2]) / 2
-    return middle
+    return _median_of_rounds(d(pair))
 
 
 def stack(pairs: Sequence[Pair]) -> FloatArray:
-    """f64[n, w]: `D` of every pair, in the order measured; f64[0, 1] of none."""
-    return np.array([D(pair) for pair in pairs]) if pairs else np.empty((0, 1))
+    """f64[n, w]: `D` of every pair, in the order measured; f64[0, 1] of none. All pairs of a phase
+    have the same rounds and workloads."""
+    if not pairs:
+        return np.empty((0, 1))
+    both = ((pair.incumbent_ns, pair.candidate_ns) for pair in pairs)
+    incumbent, candidate = zip(*both, strict=True)
+    return _median_of_rounds(_log_ratio(np.array(incumbent), np.array(candidate)))
+
+
+def _log_ratio(incumbent_ns: FloatArray, candidate_ns: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        ratio: FloatArray = np.log(incumbent_ns) - np.log(candidate_ns)
+    if not ratio.size or not np.isfinite(ratio).all():
+        raise ValueError("a pair needs positive, finite times for every round and workload")
+    return ratio
+
+
+def _median_of_rounds(d: FloatArray) -> FloatArray:
+    ordered = np.sort(d, axis=-2)
+    r = d.shape[-2]
+    middle: FloatArray = (ordered[..., (r - 1) // 2, :] + ordered[..., r // 2, :]) / 2
+    return middle
 
 
 def mean_over_workloads(D: FloatArray, clip: float = CLIP) -> FloatArray:

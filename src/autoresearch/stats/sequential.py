@@ -1,7 +1,7 @@
 """The generalised sequential probability ratio test on spawn pairs, at every prefix at once.
 
-M. Van den Bergh, "A Practical Introduction to the GSPRT" (fishtest), for the ratio; Wald 1945 for the
-bounds. Knows nothing of the policy's numbers.
+M. Van den Bergh, "A Practical Introduction to the GSPRT" (fishtest), for the ratio; Wald 1945 for
+the bounds. Knows nothing of the policy's numbers.
 """
 
 from __future__ import annotations

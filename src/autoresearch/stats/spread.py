@@ -46,8 +46,9 @@ def upper_spread(
 
     One outlier: among 20 pairs of spread 1 % a single burst of 15 % would raise the bound from
     1.5 % to 4.8 %, and every null trial would run to its cap; pulled in to `limit` robust
-    deviations it is 2.0 %. It still counts; a t with 4 degrees of freedom loses 5 % of its spread, less than
-    the bound adds (34 % at 20 pairs, 9 % at 200). Too large costs pairs, too small false keeps.
+    deviations it is 2.0 %. It still counts; a t with 4 degrees of freedom loses 5 % of its spread,
+    less than the bound adds (36 % at 20 pairs, 9 % at 200). Too large costs pairs, too small false
+    keeps.
 
     Only the `most` recent pairs are pooled (earlier ones oldest first), so that a machine that got
     noisier is soon believed; until then the plain spread of the new ones is a floor.
