@@ -77,7 +77,9 @@ class Policy:
     recall_queries: int = 2000  # pooled over a stage
     wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
     wait_call_us: float = 30.0  # after this much a call: the thawed worker queues behind our clock
-    canary_band: float = 1.5  # the core's own speed before and after a pair: beyond, it is void
+    canary_band: float = (
+        3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
+    )
 
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...

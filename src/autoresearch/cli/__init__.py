@@ -13,9 +13,9 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 def main() -> None:
     """Run one verb; faults of the environment become two sentences and an exit code."""
-    from .verbs import app
-
     try:
+        from .verbs import app  # loading takes a while, and Ctrl-C may come then
+
         app()
     except Refusal as refusal:
         if os.environ.get("AUTORESEARCH_TRACE"):

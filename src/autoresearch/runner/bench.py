@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -102,6 +103,12 @@ class Helper:
 
 def _log() -> int | None:
     return None if os.environ.get("AUTORESEARCH_TRACE") else subprocess.DEVNULL
+
+
+def _homes() -> set[str]:
+    """Where the packages that every worker maps are installed: perhaps outside this environment."""
+    specs = [find_spec(name) for name in ("numpy", "numba", "llvmlite")]
+    return {str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin}
 
 
 def clean_environment() -> dict[str, str]:
@@ -244,7 +251,8 @@ class Bench:
         self.ordered: list[Stage] = []
         self.affinity = os.sched_getaffinity(0)
         self.workers: list[Worker] = []
-        self.libraries = [sys.base_prefix, sys.prefix, "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+        system = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+        self.libraries = [sys.base_prefix, sys.prefix, *system, *_homes()]
 
     def __enter__(self) -> Self:
         sandbox.adopt_orphans()
