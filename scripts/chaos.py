@@ -137,6 +137,7 @@ def main() -> int:
     """Prepare a project, torture it, print what was seen."""
     options = _options()
     adopt_orphans()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     with scratch.project(options.target) as (root,):
         chaos = _prepared(root, options.target, folder, options.seed)
