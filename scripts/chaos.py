@@ -137,6 +137,7 @@ def main() -> int:
     """Prepare a project, torture it, print what was seen."""
     options = _options()
     adopt_orphans()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     with scratch.project(options.target) as (root,):
         chaos = _prepared(root, options.target, folder, options.seed)
@@ -244,7 +245,8 @@ def _own_end(chaos: Chaos, shot: Shot) -> Iterator[str]:
         yield f"a traceback: {told[-2000:]}"
     if shot.how == "done" and shot.code != CODES.get(shot.kind, shot.code):
         yield f"exit code {shot.code}"
-    if shot.code not in {*EXIT_CODES.values(), 130} and not early:
+    # Ctrl-C while the interpreter shuts down is the interpreter's: it ends by the signal itself.
+    if shot.code not in {*EXIT_CODES.values(), 130, -signal.SIGINT} and not early:
         yield f"exit code {shot.code}: {told}"
     for left in scratch.left_over(1.0):
         yield f"a process outlived its command: {left}"

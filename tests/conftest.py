@@ -20,7 +20,6 @@ BRIEF = replace(
     UNSEEN,
     rounds=2,
     aa_pairs=3,
-    builds=2,
     screen=Stage(0.0, math.log(1.02), first=3, cap=4),
     confirm=Stage(math.log(1.005), math.log(1.025), first=5, cap=8),
     tie_pairs=3,

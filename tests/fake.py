@@ -22,7 +22,7 @@ from autoresearch.model import Pair, Trial
 from autoresearch.policy import POLICY, Policy
 from autoresearch.runner.bench import KernelFault, Place, Stage
 from autoresearch.runner.builds import Build
-from autoresearch.runner.pair import CANDIDATE, Arm, ArmFault, Measured
+from autoresearch.runner.pair import CANDIDATE, ArmFault, Measured
 from autoresearch.session import Session
 
 HERE = Path(__file__).parent / "toyroot"
@@ -74,7 +74,7 @@ class FakeRunner:
     def clock(self) -> int:
         return self.now
 
-    def compile(self, build: Build, variants: set[int], seconds: float) -> float:
+    def compile(self, build: Build, seconds: float) -> float:
         return 0.5
 
     def order(self, verb: str, labels: Sequence[str], counts: Sequence[int], **_: Any) -> Stage:
@@ -85,21 +85,26 @@ class FakeRunner:
     def ask(self, verb: str, **_: Any) -> Mapping[str, Any]:
         return self.facts
 
-    def battery(self, stage: Stage, arm: Arm, limits: object, policy: object) -> None:
-        _, verdict = said(arm.build)
+    def battery(self, stage: Stage, build: Build, limits: object, policy: object) -> None:
+        _, verdict = said(build)
         if verdict:
             raise ArmFault(KernelFault(verdict, f"{stage.labels[0]}: as it said"), CANDIDATE)
 
     def measure(
-        self, stage: Stage, arms: tuple[Arm, Arm], limits: object, policy: Policy, rng: object
+        self,
+        stage: Stage,
+        builds: tuple[Build, Build],
+        limits: object,
+        policy: Policy,
+        rng: object,
     ) -> Measured:
         self.now += round(self.pair_s * 1e9)
         shape = (policy.rounds, len(stage.labels))
         first, second = (
-            20_000 / said(arm.build)[0] * np.exp(self.spread * self.noise.standard_normal(shape))
-            for arm in arms
+            20_000 / said(build)[0] * np.exp(self.spread * self.noise.standard_normal(shape))
+            for build in builds
         )
-        pair = Pair(first, second, (arms[0].variant, arms[1].variant))
+        pair = Pair(first, second)
         return Measured(pair, np.full((2, shape[1]), 1e6), (MB, MB), (MB, MB))
 
 

@@ -21,8 +21,7 @@ from .policy import Policy
 from .runner import builds
 from .runner.bench import KernelFault, Stage
 from .runner.builds import Build
-from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Runner, blaming
-from .stats import pairing
+from .runner.pair import CANDIDATE, INCUMBENT, ArmFault, Runner, blaming
 
 _MB = 1 << 20
 _PATIENCE = 10  # void pairs borne with where few are wanted
@@ -92,7 +91,7 @@ class Experiment:
         """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
         with self._faults():
             self._plan("battery", "screen")
-            self._compile({0})
+            self._compile()
             if self._step().phase != "done":
                 self._check()
                 self._measure()
@@ -102,15 +101,15 @@ class Experiment:
         """Correctness only: compile and run the battery."""
         with self._faults():
             self._plan("battery")
-            self._compile({0})
+            self._compile()
             self._check()
         return self.outcome()
 
     def fixed(self, name: str, pairs: int) -> Outcome:
-        """Check, then exactly `pairs` counting pairs over all layouts, with no stopping rule."""
+        """Check, then exactly `pairs` counting pairs, with no stopping rule."""
         with self._faults():
             self._plan("battery", name)
-            self._compile(set(range(self.policy.builds + 1)))
+            self._compile()
             self._check()
             phase = self.phases[name]
             while phase.counting < pairs:
@@ -137,8 +136,7 @@ class Experiment:
                 told = f"measuring took more than {self.policy.trial_s:.0f} s"
                 raise KernelFault("timeout", told)
             if step.phase not in self.phases:
-                self._plan(step.phase)  # the judge draws while the other layouts compile
-                self._compile(set(range(1, self.policy.builds + 1)))
+                self._plan(step.phase)
             self._pair(step.phase)
             step = self._step()
             self.tell(step)
@@ -153,14 +151,14 @@ class Experiment:
                 else phases.timed(self.bench, name, self.known, self.policy, seed)
             )
 
-    def _compile(self, variants: set[int]) -> None:
+    def _compile(self) -> None:
         with self._timed("compile"):
             for arm, kernel in enumerate(self.kernels):
                 if len(self.builds) == arm:
                     self.builds.append(self._lay_down(kernel))
                 with blaming(arm):
                     limit = self.policy.compile_s
-                    took = self.bench.compile(self.builds[arm], variants, limit)
+                    took = self.bench.compile(self.builds[arm], limit)
                 self.compile_s[arm] = self.compile_s[arm] or took
             incumbent, candidate = (builds.code_digest(b) for b in self.builds)
             self.codes = incumbent, candidate
@@ -174,16 +172,13 @@ class Experiment:
         with self._timed("draw"):
             self.bench.collect()
         with self._timed("battery"):
-            phase, arm = self.phases["battery"], Arm(self.builds[CANDIDATE])
-            self.bench.battery(phase.stage, arm, phase.limits, self.policy)
+            phase, build = self.phases["battery"], self.builds[CANDIDATE]
+            self.bench.battery(phase.stage, build, phase.limits, self.policy)
         self.checked = True
 
     def _pair(self, name: str) -> None:
         phase = self.phases[name]
-        layouts = pairing.builds(len(phase.measured), self.policy.builds)
-        if name == "screen":
-            layouts = (0, 0)
-        arms = (Arm(self.builds[INCUMBENT], layouts[0]), Arm(self.builds[CANDIDATE], layouts[1]))
+        arms = self.builds[INCUMBENT], self.builds[CANDIDATE]
         with self._timed("draw"):
             self.bench.collect()
         with self._timed(name):

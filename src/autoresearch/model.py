@@ -91,13 +91,13 @@ class Work:
 class Pair:
     """One spawn pair: ns per operation of two fresh workers, both f64[r, w] (rounds, workloads).
 
-    `builds` are the layout variants used; `void` names a cause that cannot see the outcome
-    (run-queue delay, canary out of band), empty when the pair counts.
+    `shifts` are the bytes each arm's code was moved by; `void` names a cause that cannot see the
+    outcome (run-queue delay, canary out of band), empty when the pair counts.
     """
 
     incumbent_ns: FloatArray
     candidate_ns: FloatArray
-    builds: tuple[int, int] = (0, 0)
+    shifts: tuple[int, int] = (0, 0)
     void: str = ""
 
 

@@ -38,7 +38,7 @@ FLOORS = (
         ),
         (
             *("runner.source", "runner.allowed", "runner.knobs", "runner.normal", "runner.entry"),
-            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.nops"),
+            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.shift"),
             *("runner.sandbox.linux", "runner.sandbox.seccomp", "runner.sandbox.landlock"),
             *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
             *("runner.sandbox.remedy", "runner.sandbox.ladder", "runner.sandbox.__main__"),
@@ -58,7 +58,7 @@ FLOORS = (
 HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss"}
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
-    *("simd", "machine.rates", "runner.nops", "runner.worker", "runner.zygote", "runner.judge"),
+    *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

@@ -69,7 +69,11 @@ class Stage:
         for arm in (0, 1):
             self._out(index, arm)[...] = self._poison(index)
 
-    def check(self, index: int, batch: int, arm: int) -> str | None:
+    def check(self, index: int, batch: int, arms: Sequence[int]) -> list[str | None]:
+        """What is wrong with each arm's outputs of this call, None where nothing is."""
+        return [self._wrong(index, batch, arm) for arm in arms]
+
+    def _wrong(self, index: int, batch: int, arm: int) -> str | None:
         return self.cases[index].check(batch, self._out(index, arm), self._poison(index))
 
     def _out(self, index: int, arm: int) -> layout.Array:
@@ -114,7 +118,7 @@ class Judge:
         sys.modules["kernels"] = self.reference
         for function in vars(self.reference).values():
             worker.cached(function)
-        return {name: worker.load_drive(name, 0) for name in self.target.ops}
+        return {name: worker.load_drive(name) for name in self.target.ops}
 
     def facts(self) -> dict[str, Any]:
         work = [self._work(w) for w in self.inputs.WORKLOADS]

@@ -6,6 +6,7 @@ knows bytes and shapes, nothing of kernels or clocks.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -102,7 +103,7 @@ class Extent:
 
     @property
     def nbytes(self) -> int:
-        return DTYPES[self.dtype].itemsize * int(np.prod(self.shape, dtype=np.int64))
+        return DTYPES[self.dtype].itemsize * math.prod(self.shape)
 
     def view(self, region: Array) -> Array:
         """The array inside a `u8[...]` view of the whole region."""
@@ -129,7 +130,7 @@ class Region:
     def add(self, name: str, dtype: str, shape: Sequence[int], misaligned: bool = False) -> None:
         """Append an array; a misaligned one starts one element past a 64-byte boundary."""
         shift = DTYPES[dtype].itemsize * misaligned
-        nbytes = DTYPES[dtype].itemsize * int(np.prod(shape, dtype=np.int64)) + shift
+        nbytes = DTYPES[dtype].itemsize * math.prod(shape) + shift
         body = rounded(nbytes, ALIGN) + SLACK
         size = rounded(SLACK + body, PAGE)
         self.extents.append(Extent(name, dtype, tuple(shape), self.size, size, size - body + shift))

@@ -21,9 +21,8 @@ from numba import types
 from numba.core import caching
 
 from ..model import Op, Target
-from . import driver, layout, nops, wire
-
-__all__ = ["nops"]  # drivers import it, and no sandbox can read it later
+from . import driver, layout, wire
+from .shift import shift
 
 Arrays = dict[str, layout.Array]
 
@@ -74,19 +73,20 @@ def cached(function: Any) -> Any:
     return function
 
 
-def load_drive(op: str, variant: int) -> Any:
-    return cached(importlib.import_module(f"drive_{op}_{variant}").drive)
+def load_drive(op: str) -> Any:
+    return cached(importlib.import_module(f"drive_{op}").drive)
 
 
-def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[tuple[str, int], Any]]:
-    """The kernel module and a driver per op and layout variant, compiled (or loaded from the cache)
-    from types alone: no code of the candidate runs, so what is cached is what its source says."""
+def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[str, Any]]:
+    """The kernel module and a driver per op, compiled (or loaded from the cache) from types
+    alone: no machine code of the candidate runs, so what is cached is what its source says."""
     kernels = load(request["build_dir"])
     types_of = _setup_types(target, kernels)
-    drives = {(op, v): load_drive(op, v) for v in request["variants"] for op in target.ops}
-    for (name, _), drive in drives.items():
+    drives = {op: load_drive(op) for op in target.ops}
+    for name, drive in drives.items():
         op = target.ops[name]
         params = driver.parameters(target, op)
+        shift(name, request["shift"])
         drive.compile((types.int64, *(_type_of(p, op, types_of) for p in params)))
     return kernels, drives
 
@@ -181,16 +181,23 @@ class Bound:
         self.target, self.plan = target, plan
         self.static, self.arrays = static, arrays
         self.kernels, self.drive = kernels, drive
+        self.env: dict[str, Any] = {}
         self.args: tuple[Any, ...] = ()
 
     def prepare(self) -> None:
+        """Run the kernel's own preparation, then bind the driver's arguments."""
         env: dict[str, Any] = dict(self.static)
         for name, statement in (("state", self.target.prepare), ("scratch", self.target.scratch)):
             if statement:
                 function = getattr(self.kernels, driver.entry_point(statement))
                 env[name] = function(*(env[a] for a in driver.arguments(statement)))
+        self.env = env
+        self.bind()
+
+    def bind(self) -> None:
+        """Line up the driver's arguments with the present arrays."""
         params = driver.parameters(self.target, self.target.ops[self.plan["op"]])
-        self.args = (self.plan["operations"], *(self._argument(p, env) for p in params))
+        self.args = (self.plan["operations"], *(self._argument(p, self.env) for p in params))
 
     def _argument(self, param: driver.Parameter, env: Mapping[str, Any]) -> Any:
         if param.source in ("state", "scratch"):
@@ -210,7 +217,6 @@ def serve(
 ) -> None:
     """Map the stage, say ready, then run one command per token until the pipe closes."""
     kernels, drives = compiled(request, target)
-    (variant,) = request["variants"]
     space = Space(*fds)
     bound = [
         Bound(
@@ -219,7 +225,7 @@ def serve(
             space.arrays("static", w["static"]),
             space.inputs(w),
             kernels,
-            drives[w["op"], variant],
+            drives[w["op"]],
         )
         for w in request["workloads"]
     ]
