@@ -8,7 +8,7 @@
 
 from pathlib import Path
 
-SLOWER = ("    for i in range(x.size):", "    for i in range(2 * x.size):\n        i = i // 2")
+SLOWER = ("    for i in range(x.size):", "    for k in range(8 * x.size):\n        i = k // 8", 1)
 EQUAL = ("    n = 0\n", "    n = 1 - 1\n")
 
 
