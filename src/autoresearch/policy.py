@@ -57,7 +57,6 @@ class Policy:
 
     # A/A: the noise, measured
     aa_pairs: int = 20  # at baseline, about 15 s: the bound is 1.36 sigma, at 10 it is 1.59
-    aa_null_variants: float = 0.5  # share with renamed locals and padding: layout is noise
     blind_share: float = 0.1  # of trials also run as A/A, unseen by the agent
     sigma_level: float = 0.05  # sigma0 is the upper 95 % bound: too small multiplies false keeps
     sigma_limit: float = 5.0  # robust deviations at which an outlier is pulled in
