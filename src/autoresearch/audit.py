@@ -1,4 +1,4 @@
-"""The headline figure: the session's first incumbent against the current one, fixed n, fresh seeds."""
+"""The headline: the session's first incumbent against the current one: fixed n, new seeds."""
 
 from __future__ import annotations
 

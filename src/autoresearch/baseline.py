@@ -1,4 +1,4 @@
-"""Measures where a session starts: the incumbent against itself (the noise) and against the reference.
+"""Measures where a session starts: the incumbent against itself (noise) and against the reference.
 
 The only way to accept a changed digest, and it says so for good. Decides no trial.
 """

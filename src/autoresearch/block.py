@@ -119,7 +119,7 @@ def _interval(ci95: tuple[float, float] | None) -> str:
 
 
 def parse(text: str) -> Result:
-    """The canonical result a block was rendered from; ValueError naming the first line that is off."""
+    """The canonical result a block was rendered from; ValueError names the first line amiss."""
     head, *lines = text.removesuffix("\n").split("\n")
     if head != "---" or len(lines) != len(_KEYS):
         raise ValueError(f"not a result block: {len(_KEYS)} lines after '---' are expected")

@@ -1,4 +1,4 @@
-"""Bounds the rate of false keeps by live A/A trials, cumulative over runs and resumable at any moment.
+"""Bounds the rate of false keeps by live A/A trials, cumulative over runs, resumable at any time.
 
 Every trial is a ledger row of its own, so what was measured is never lost or counted twice.
 """

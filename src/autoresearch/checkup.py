@@ -11,8 +11,7 @@ from pathlib import Path
 from . import machine
 from .catalog import root_of
 from .ledger import Ledger
-from .runner import bench
-from .session import core_set
+from .runner import bench, lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Checkup:
 
 def run(path: Path) -> Checkup:
     """Look at everything; takes about five seconds."""
-    this, (core, _) = machine.fingerprint(), core_set()
+    this, (core, _) = machine.fingerprint(), lease.core_set()
     state = Ledger(root_of(path)).folder
     noise = machine.noise(core)
     roof = machine.load_or_probe(state, this)

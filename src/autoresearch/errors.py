@@ -1,10 +1,10 @@
-"""The one exception people see: what went wrong and what to do about it. Knows nothing of who raises it."""
+"""The one exception people see: what went wrong and what to do. Knows nothing of who raises it."""
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """A fault of the environment or of the request, told in two sentences: `what` happened, and the `remedy`.
+    """A fault of environment or request in two sentences: `what` happened, and the `remedy`.
 
     Faults of a kernel are verdicts, never refusals. `code` is the exit code (see HARNESS.md).
     """

@@ -1,4 +1,4 @@
-"""Measures a candidate against the incumbent until the gate has seen enough: evidence in, outcome out.
+"""Measures a candidate against the incumbent until the gate has seen enough.
 
 Knows the bench and the gate; nothing of the ledger, git or the command line.
 """
@@ -21,8 +21,7 @@ from .policy import Policy
 from .runner import builds
 from .runner.bench import KernelFault, Stage
 from .runner.builds import Build
-from .runner.pair import CANDIDATE, INCUMBENT, Arm, ArmFault, Runner, blaming
-from .stats import pairing
+from .runner.pair import CANDIDATE, INCUMBENT, ArmFault, Runner, blaming
 
 _MB = 1 << 20
 _PATIENCE = 10  # void pairs borne with where few are wanted
@@ -65,7 +64,7 @@ Tell = Callable[[gate.Step], None]
 
 
 class Experiment:
-    """One candidate against one incumbent on an open bench. `seed` is drawn after both are fixed."""
+    """One candidate against one incumbent on an open bench; `seed` comes after both are fixed."""
 
     def __init__(
         self,
@@ -89,10 +88,10 @@ class Experiment:
         self.begun = bench.clock()
 
     def run(self) -> Outcome:
-        """Compile, check, then measure until the gate decides; a kernel's fault becomes its verdict."""
+        """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
         with self._faults():
             self._plan("battery", "screen")
-            self._compile({0})
+            self._compile()
             if self._step().phase != "done":
                 self._check()
                 self._measure()
@@ -102,22 +101,23 @@ class Experiment:
         """Correctness only: compile and run the battery."""
         with self._faults():
             self._plan("battery")
-            self._compile({0})
+            self._compile()
             self._check()
         return self.outcome()
 
     def fixed(self, name: str, pairs: int) -> Outcome:
-        """Check, then exactly `pairs` counting pairs over all layouts, with no stopping rule."""
+        """Check, then exactly `pairs` counting pairs, with no stopping rule."""
         with self._faults():
             self._plan("battery", name)
-            self._compile(set(range(self.policy.builds + 1)))
+            self._compile()
             self._check()
             phase = self.phases[name]
             while phase.counting < pairs:
                 self._pair(name)
                 self.tell(gate.Step(name))
                 if len(phase.pairs) - phase.counting > max(_PATIENCE, pairs):
-                    told = f"the machine is too noisy: {phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
+                    last = f"{phase.pairs[-1].void} in the last of {len(phase.pairs)} pairs"
+                    told = f"the machine is too noisy: {last}"
                     raise KernelFault("inconclusive", told)
         return self.outcome()
 
@@ -136,8 +136,7 @@ class Experiment:
                 told = f"measuring took more than {self.policy.trial_s:.0f} s"
                 raise KernelFault("timeout", told)
             if step.phase not in self.phases:
-                self._plan(step.phase)  # the judge draws while the other layouts compile
-                self._compile(set(range(1, self.policy.builds + 1)))
+                self._plan(step.phase)
             self._pair(step.phase)
             step = self._step()
             self.tell(step)
@@ -152,14 +151,14 @@ class Experiment:
                 else phases.timed(self.bench, name, self.known, self.policy, seed)
             )
 
-    def _compile(self, variants: set[int]) -> None:
+    def _compile(self) -> None:
         with self._timed("compile"):
             for arm, kernel in enumerate(self.kernels):
                 if len(self.builds) == arm:
                     self.builds.append(self._lay_down(kernel))
                 with blaming(arm):
                     limit = self.policy.compile_s
-                    took = self.bench.compile(self.builds[arm], variants, limit)
+                    took = self.bench.compile(self.builds[arm], limit)
                 self.compile_s[arm] = self.compile_s[arm] or took
             incumbent, candidate = (builds.code_digest(b) for b in self.builds)
             self.codes = incumbent, candidate
@@ -173,16 +172,13 @@ class Experiment:
         with self._timed("draw"):
             self.bench.collect()
         with self._timed("battery"):
-            phase, arm = self.phases["battery"], Arm(self.builds[CANDIDATE])
-            self.bench.battery(phase.stage, arm, phase.limits, self.policy)
+            phase, build = self.phases["battery"], self.builds[CANDIDATE]
+            self.bench.battery(phase.stage, build, phase.limits, self.policy)
         self.checked = True
 
     def _pair(self, name: str) -> None:
         phase = self.phases[name]
-        layouts = pairing.builds(len(phase.measured), self.policy.builds)
-        if name == "screen":
-            layouts = (0, 0)
-        arms = (Arm(self.builds[INCUMBENT], layouts[0]), Arm(self.builds[CANDIDATE], layouts[1]))
+        arms = self.builds[INCUMBENT], self.builds[CANDIDATE]
         with self._timed("draw"):
             self.bench.collect()
         with self._timed(name):
@@ -220,7 +216,7 @@ class Experiment:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """A kernel's failure ends the measuring; the incumbent's says nothing about the candidate."""
+        """A kernel's failure ends the measuring; the incumbent's tells nothing of the candidate."""
         try:
             yield
         except KernelFault as error:
@@ -269,7 +265,7 @@ class Experiment:
 
 
 def run_experiment(file: str) -> None:
-    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME` with its arguments."""
+    """What `python -m targets.NAME.run_experiment` does: `autoresearch trial NAME ...`."""
     folder = Path(file).resolve().parent
     command = [sys.executable, "-m", "autoresearch", "--root", str(folder.parent.parent), "trial"]
     os.execv(sys.executable, [*command, folder.name.replace("_", "-"), *sys.argv[1:]])

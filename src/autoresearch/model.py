@@ -40,8 +40,8 @@ class Op:
     `steps` are statements such as `"n = intersect(a, b, out)"`; together they are one operation.
     `each` declares the fresh read-only inputs of one operation and `out` the outputs, as
     `"f32[n, d]"` (dimensions are bound by the arrays drawn), `"u32[~]"` (one-dimensional, length
-    varies), `"u32[~n]"` (as before, only the first `n` entries are checked), a bare `"i64"` (scalar)
-    or `"count"` (the value a step returns). `oracle` is exact, close, topk or recall.
+    varies), `"u32[~n]"` (as before, only the first `n` entries are checked), a bare `"i64"`
+    (scalar) or `"count"` (the value a step returns). `oracle` is exact, close, topk or recall.
     """
 
     steps: tuple[str, ...]
@@ -54,7 +54,7 @@ class Op:
 class Target:
     """The facts of a target. `static` arrays are drawn once per workload; `prepare` may repack them
     into any state (timed apart, capped); `scratch` gives working memory once per thread. With
-    `prepare == ""` steps name the static arrays themselves. `site` says where a real engine calls this.
+    `prepare == ""` steps name the static arrays themselves. `site`: where a real engine calls it.
     """
 
     unit: str
@@ -67,7 +67,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One op at one shape and distribution; `spec` is what `inputs.static` and `inputs.each` receive."""
+    """One op at one shape and distribution; `inputs.static` and `inputs.each` receive `spec`."""
 
     op: str
     spec: Mapping[str, Any]
@@ -91,19 +91,19 @@ class Work:
 class Pair:
     """One spawn pair: ns per operation of two fresh workers, both f64[r, w] (rounds, workloads).
 
-    `builds` are the layout variants used; `void` names a cause that cannot see the outcome
-    (run-queue delay, canary out of band), empty when the pair counts.
+    `shifts` are the bytes each arm's code was moved by; `void` names a cause that cannot see the
+    outcome (run-queue delay, canary out of band), empty when the pair counts.
     """
 
     incumbent_ns: FloatArray
     candidate_ns: FloatArray
-    builds: tuple[int, int] = (0, 0)
+    shifts: tuple[int, int] = (0, 0)
     void: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kernel's failure: the verdict it earns (incorrect, crash, timeout, refused, tampered) and why."""
+    """A kernel's failure: why, and the verdict (incorrect, crash, timeout, refused, tampered)."""
 
     verdict: str
     reason: str
@@ -111,12 +111,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the gate may see. `workloads` and `hidden` are the labels measured in stage 1 and 2.
+    """All the gate may see. `workloads` and `hidden` are the labels measured in stage 1 and 2.
 
     `sigma0` is the upper 95 % bound of the A/A spread of X on this machine and target;
     `sigma_w` the A/A spread of one workload's D. `memory_ratio` is candidate over incumbent;
-    `statements` and `compile_s` are (incumbent, candidate); `same_code` means identical machine code.
-    `tie_budget` is how far simpler keeps may still slow the kernel before the next audit (ln units, >= 0).
+    `statements` and `compile_s` are (incumbent, candidate); `same_code`: identical machine code.
+    `tie_budget`: how far simpler keeps may still slow the kernel before an audit (ln, >= 0).
     """
 
     screen: tuple[Pair, ...] = ()
@@ -138,7 +138,7 @@ class Evidence:
 class Verdict:
     """What the gate decided, and the figures it may be quoted with.
 
-    `speedup`, `ci95`, `worst` come from stage 2 only (stage 1 for a revert there, then marked so in `reason`).
+    `speedup`, `ci95`, `worst` come from stage 2 only (stage 1 for a revert there: see `reason`).
     `certificate` is the e-value of the keep, `llr` the final log-likelihood ratio.
     """
 
@@ -187,9 +187,9 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One ledger line. `kind` is trial, baseline, blind, calibrate or audit; `candidate` and
-    `incumbent` are git blob ids; `norm` is the digest of the normalised code and knobs; `digest` that of
-    the immutable parts; `stamps` are (start, end) of the measurement in CLOCK_BOOTTIME ns and `core`
-    the core it ran on; `extra` holds what only one kind has."""
+    `incumbent` are git blob ids; `norm` is the digest of the normalised code and knobs; `digest` is
+    that of the immutable parts; `stamps` are (start, end) of the measurement in CLOCK_BOOTTIME ns
+    and `core` the core it ran on; `extra` holds what only one kind has."""
 
     id: str
     kind: str

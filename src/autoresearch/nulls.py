@@ -1,4 +1,4 @@
-"""A/A trials: the incumbent against itself through the same pipeline, so that false keeps are counted.
+"""A/A trials: the incumbent against itself through the same pipeline, to count false keeps.
 
 Blind ones run beside real trials, unseen by the agent; `calibrate` runs them in bulk.
 """
@@ -13,9 +13,9 @@ from dataclasses import replace
 from . import gate, rows
 from .experiment import Experiment, Kernel
 from .model import Trial
-from .runner.pair import Runner
 from .runner.driver import entry_points
 from .runner.normal import null_variant
+from .runner.pair import Runner
 from .session import Session
 
 Tell = Callable[[gate.Step], None]

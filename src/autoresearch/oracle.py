@@ -153,12 +153,14 @@ def _misplaced(expected: Array, ids: Array, dists: Array, at: At, real: Array) -
     far = real & (dists - expected > slack)
     if far.any():
         i = _place(far)
-        return f"dists{_index(i)} is {_text(dists[i])}, expected {_text(expected[i])}: a nearer is lost"
+        told = f"dists{_index(i)} is {_text(dists[i])}, expected {_text(expected[i])}"
+        return f"{told}: a nearer is lost"
     falls = dists[..., 1:] < dists[..., :-1]
     if falls.any():
         i = _place(falls)
         later = (*i[:-1], i[-1] + 1)
-        return f"dists{_index(later)} is {_text(dists[later])}, expected no less than {_text(dists[i])}"
+        told = f"dists{_index(later)} is {_text(dists[later])}"
+        return f"{told}, expected no less than {_text(dists[i])}"
     return None
 
 

@@ -104,7 +104,8 @@ def _notes(summary: Summary) -> list[str]:
             accepted = row.extra.get("accepted")
             if accepted:
                 notes.append(
-                    f"{target}: changed digest {accepted['to']} accepted at {row.timestamp} (was {accepted['from']})"
+                    f"{target}: changed digest {accepted['to']} accepted at {row.timestamp} "
+                    f"(was {accepted['from']})"
                 )
     if summary.damaged:
         lines = ", ".join(map(str, summary.broken[:5]))

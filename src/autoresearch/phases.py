@@ -1,4 +1,4 @@
-"""Plans what is measured: the battery and the timed phases, their shapes, batch sizes and deadlines.
+"""Plans what is measured: the battery and the timed phases, their shapes, batches and deadlines.
 
 Knows what the judge can draw and what earlier runs taught; calls nothing and decides nothing.
 """

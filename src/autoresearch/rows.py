@@ -1,4 +1,4 @@
-"""Turns what an experiment found into a ledger row and a result block. Measures and decides nothing."""
+"""Turns what an experiment found into a ledger row and a block; measures and decides nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
 
 
 def _times(session: Session, outcome: Outcome) -> dict[str, Any]:
-    """Figures of the last stage measured: the candidate's times and how near they come to the roof."""
+    """Figures of the last stage measured: the candidate's times, and how near the roof they are."""
     if not len(outcome.candidate_ns):
         return {}
     ns = outcome.candidate_ns
@@ -103,7 +103,7 @@ def short(label: str) -> str:
 
 
 def updated_ns(known: Mapping[str, float], outcome: Outcome) -> dict[str, float]:
-    """The new incumbent's ns by workload: measured ones as seen, the others scaled by the speed-up."""
+    """The new incumbent's ns by workload: measured ones as seen, others scaled by the speed-up."""
     scale = outcome.verdict.speedup or 1.0
     measured = dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True))
     return {label: measured.get(label, ns / scale) for label, ns in known.items()}

@@ -5,7 +5,6 @@ Also finishes what a killed command left behind. Measures nothing.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,8 +58,8 @@ class Project:
             self.carry_out(decision, say)
         for running in self.ledger.interrupted():
             say(
-                f"trial {running.id} of {running.target} was interrupted and left no row; its kernel "
-                f"is `git cat-file blob {running.candidate}`"
+                f"trial {running.id} of {running.target} was interrupted and left no row; "
+                f"its kernel is `git cat-file blob {running.candidate}`"
             )
 
     def carry_out(self, decision: Decision, say: Say) -> str:
@@ -149,7 +148,7 @@ class Session:
 
     def place(self) -> Place:
         """Where a bench for this target works; lays the reference's drivers down."""
-        core, others = core_set()
+        core, others = lease.core_set()
         place = Place(
             root=self.project.root,
             folder=self.entry.folder,
@@ -175,7 +174,16 @@ class Session:
         with lease.held(place.core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             with self.runner(place) as bench:
+                self._check_unchanged()
                 yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)
+
+    def _check_unchanged(self) -> None:
+        """The oracle loaded what lies on disk now; the digest is as old as the wait was long."""
+        now = self.entry.digests(self.policy)
+        changed = [name for name, digest in now.items() if digest != self.digests[name]]
+        if changed:
+            what = f"{', '.join(changed)} changed while this command waited for its turn."
+            raise Refusal(what, "Undo the change, then repeat the command.", code=7)
 
     def roofline(self) -> Roofline:
         return machines.load_or_probe(self.ledger.folder, self.machine)
@@ -244,9 +252,9 @@ class Session:
         """Rows with A/A pairs of this target, machine and digest, newest first, enough to pool."""
         rows: list[Trial] = []
         for trial in self.ledger.newest_first('"aa":'):
-            if trial.result.target == self.entry.name and trial.digest == self.digest:
-                if trial.result.machine == self.machine.id and "aa" in trial.extra:
-                    rows.append(trial)
+            mine = trial.result.target == self.entry.name and trial.digest == self.digest
+            if mine and trial.result.machine == self.machine.id and "aa" in trial.extra:
+                rows.append(trial)
             if sum(len(t.extra["aa"]["X"]) for t in rows) >= self.policy.sigma_most:
                 break
         return rows
@@ -267,23 +275,3 @@ class Session:
                 break
             count += trial.kind == "trial" and trial.result.verdict in KEPT
         return count
-
-
-def core_set() -> tuple[int, tuple[int, ...]]:
-    """The core measured on (the last one allowed) and those that serve the oracle.
-
-    `AUTORESEARCH_CORES=2,3` names them: first the measuring core, then the others.
-    """
-    named = os.environ.get("AUTORESEARCH_CORES", "")
-    try:
-        cores = (
-            [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
-        )
-        if not set(cores) <= os.sched_getaffinity(0):
-            raise ValueError
-    except ValueError:
-        what = f"AUTORESEARCH_CORES={named!r} does not name cores this process may use."
-        raise Refusal(
-            what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it."
-        ) from None
-    return cores[0], tuple(cores[1:]) or (cores[0],)

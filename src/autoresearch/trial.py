@@ -23,8 +23,8 @@ Tell = Callable[[gate.Step], None]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A trial's row, and the commit on the current branch if it was kept. `repeated` names the trial
-    whose verdict was given again instead of measuring the same code twice."""
+    """A trial's row, and the commit on the current branch if it was kept. `repeated` names the
+    trial whose verdict was given again instead of measuring the same code twice."""
 
     trial: Trial
     commit: str = ""
@@ -53,7 +53,7 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
 
 
 def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished | None:
-    """The same code twice is not measured twice: the first verdict stands, and there is no new row."""
+    """The same code is not measured twice: the first verdict stands, and there is no new row."""
     if trial.norm == session.incumbent().norm:
         same = Fault("refused", "the same code as the incumbent: nothing to measure")
         return _finish(session, _faulted(trial, same), say)

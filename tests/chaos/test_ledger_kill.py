@@ -1,4 +1,4 @@
-"""kill -9 at any instant: what was acknowledged is there once, and the next command finishes the rest."""
+"""kill -9 at any instant: what was acknowledged is there once; the next command does the rest."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Real trials killed, interrupted and run side by side: the scripts do it and check what is left."""
+"""Real trials killed, interrupted and run side by side: scripts do it and check what is left."""
 
 import subprocess
 import sys

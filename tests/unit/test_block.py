@@ -100,7 +100,7 @@ def test_a_forged_line_stays_inside_its_value() -> None:
     + [GOLDEN.read_text().replace("unit:", "units:"), GOLDEN.read_text().replace("18234", "fast")],
 )
 def test_a_text_that_is_no_block_is_told(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"block|convert"):
         parse(text)
 
 

@@ -33,7 +33,7 @@ def test_floats_look_like_their_names():
     x = {dist: draw.floats(_rng(), (2000, 16), dist) for dist in draw.FLOATS}
     assert np.mean(x["sparse"] != 0) == pytest.approx(0.1, abs=0.01)
     assert np.mean(x["mostly_zero"] != 0) == pytest.approx(0.01, abs=0.005)
-    assert 0 <= x["uniform"].min() and x["uniform"].max() < 1
+    assert x["uniform"].min() >= 0 and x["uniform"].max() < 1
     assert np.abs(x["wide"]).max() / np.median(np.abs(x["wide"])) > 1e6
     assert x["outlier"].std(axis=0).argmax() == 8
     assert not x["zero"].any()

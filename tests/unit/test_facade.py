@@ -10,7 +10,8 @@ import autoresearch
 
 
 def test_a_target_can_be_declared_without_numba():
-    code = "import sys, autoresearch as ar; ar.Op; ar.Target; ar.draw; sys.exit('numba' in sys.modules)"
+    code = "import sys, autoresearch as ar; ar.Op; ar.Target; ar.draw"
+    code += "; sys.exit('numba' in sys.modules)"
     source = Path(autoresearch.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=source, check=False).returncode == 0
 

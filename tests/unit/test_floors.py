@@ -38,15 +38,15 @@ FLOORS = (
         ),
         (
             *("runner.source", "runner.allowed", "runner.knobs", "runner.normal", "runner.entry"),
-            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.nops"),
+            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.shift"),
             *("runner.sandbox.linux", "runner.sandbox.seccomp", "runner.sandbox.landlock"),
             *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
-            *("runner.sandbox.remedy", "runner.sandbox.ladder"),
+            *("runner.sandbox.remedy", "runner.sandbox.ladder", "runner.sandbox.__main__"),
             *("runner.lease", "runner.builds", "runner.worker", "runner.zygote", "runner.case"),
             *("runner.vault", "runner.judge", "runner.bench", "runner.pair"),
         ),
     ),
-    ("experiment", "prior", "kernels"),
+    (("phases", "experiment"), "prior", "kernels"),
     (
         ("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial", "demo"),
         *("checkup", "overview", "plane", "index", "peers", "report"),
@@ -58,7 +58,7 @@ FLOORS = (
 HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss"}
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
-    *("simd", "machine.rates", "runner.nops", "runner.worker", "runner.zygote", "runner.judge"),
+    *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

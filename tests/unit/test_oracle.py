@@ -1,4 +1,4 @@
-"""The oracle accepts what is right, names what is wrong, and never raises on what a kernel wrote."""
+"""The oracle accepts what is right, names what is wrong, never raises on what a kernel wrote."""
 
 import numpy as np
 import pytest

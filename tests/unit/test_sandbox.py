@@ -1,4 +1,4 @@
-"""The wall, attacked by real processes: what is forbidden fails natively too, what is honest works."""
+"""The wall, attacked by real processes: the forbidden fails natively too, the honest works."""
 
 from __future__ import annotations
 
@@ -439,7 +439,7 @@ def _errno_of(call: tuple[object, ...]) -> str:
 def test_raw_calls_fail(walled: str) -> None:
     calls = {name: (row[0 if X86 else 1], *row[2:]) for name, row in CALLS.items()}
     said, _ = _run(walled, lambda: [_errno_of(call) for call in calls.values()])
-    assert dict(zip(calls, ast.literal_eval(said))) == dict.fromkeys(calls, "EPERM")
+    assert dict(zip(calls, ast.literal_eval(said), strict=True)) == dict.fromkeys(calls, "EPERM")
 
 
 def test_libc_is_told_to_fall_back(walled: str) -> None:
@@ -538,7 +538,7 @@ def test_the_filter_decides_alike_on_every_machine(
 
 
 @pytest.mark.parametrize(
-    "machine, header",
+    ("machine", "header"),
     [("x86_64", "x86_64-linux-gnu/asm/unistd_64.h"), ("aarch64", "asm-generic/unistd.h")],
 )
 def test_the_numbers_are_the_kernel_s(

@@ -384,7 +384,7 @@ def test_a_null_variant_runs_as_the_original() -> None:
     )
     for variant in (text, *(null_variant(text, seed, NAMES) for seed in range(5))):
         space: dict[str, object] = {}
-        exec(variant, space)  # noqa: S102
+        exec(variant, space)
         out = np.zeros(3, np.int64)
         state = space["prepare"](np.arange(5))  # type: ignore[operator]
         space["sums"](state, None, np.array([1, 2, 4]), out)  # type: ignore[operator]

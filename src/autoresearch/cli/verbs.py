@@ -1,4 +1,4 @@
-"""Every verb of the command line, in order of use. Heavy modules load inside the verb that needs them."""
+"""The verbs of the command line in order of use. Heavy modules load inside their verb."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Ledger:
     # Writing
 
     def append(self, trial: Trial) -> Trial:
-        """Add a new trial durably; what was written (texts cleaned) comes back. Reads the tail only."""
+        """Add a trial durably, reading the tail only; what was written (texts clean) comes back."""
         tidy = records.tidy(trial)
         with self._locked():
             chain.append(self.trials_path, records.to_json(tidy))
@@ -84,7 +84,7 @@ class Ledger:
         return replace(trial, extra={**trial.extra, "pairs": digest})
 
     def project(self) -> Path | None:
-        """Bring results.tsv up to the ledger: nothing lost, nothing twice, however often it is called.
+        """Bring results.tsv up to the ledger: nothing lost, nothing twice, however often called.
 
         A table that someone edited is moved aside and written anew; its new place is returned."""
         with self._locked():
@@ -123,7 +123,7 @@ class Ledger:
         return None
 
     def first_verdict(self, trial: Trial) -> Trial | None:
-        """The oldest trial of the same normalised code, digest, machine and incumbent, if it stands."""
+        """The oldest trial of the same normalised code, digest, machine and incumbent, if any."""
         found = None
         for other in self.newest_first(f'"norm":{json.dumps(trial.norm)}'):
             standing = other.kind == "trial" and other.result.verdict not in UNREPEATABLE
@@ -192,7 +192,7 @@ class Ledger:
         journal.write(self.folder / "journal", decision)
 
     def pending(self) -> tuple[Decision, ...]:
-        """Decisions that nobody living is carrying out, oldest first. Finish them before all else."""
+        """Decisions that nobody living carries out, oldest first. Finish them before all else."""
         return tuple(journal.pending(self.folder / "journal"))
 
     def settle(self, trial_id: str) -> None:

@@ -125,7 +125,7 @@ def _follow(path: Path) -> tuple[int, str]:
 
 
 def fingerprint(path: Path, end: int) -> str:
-    """What a checkpoint remembers of the bytes before offset `end`; empty if the file is shorter."""
+    """What a checkpoint remembers of the bytes before `end`; empty if the file is shorter."""
     with disk.reading(path) as file:
         if file.seek(0, 2) < end:
             return ""

@@ -55,7 +55,7 @@ def _packed(evidence: Evidence) -> bytes:
     arrays: dict[str, Any] = {}
     for stage in STAGES:
         pairs: tuple[Pair, ...] = getattr(evidence, stage)
-        facts[stage] = [{"builds": pair.builds, "void": pair.void} for pair in pairs]
+        facts[stage] = [{"shifts": pair.shifts, "void": pair.void} for pair in pairs]
         for place, pair in enumerate(pairs):
             arrays[f"{stage}.{place}.incumbent"] = np.asarray(pair.incumbent_ns, np.float64)
             arrays[f"{stage}.{place}.candidate"] = np.asarray(pair.candidate_ns, np.float64)
@@ -83,7 +83,7 @@ def _pairs(stage: str, facts: dict[str, Any], arrays: dict[str, Any]) -> tuple[P
         Pair(
             arrays[f"{stage}.{place}.incumbent"],
             arrays[f"{stage}.{place}.candidate"],
-            (pair["builds"][0], pair["builds"][1]),
+            (pair["shifts"][0], pair["shifts"][1]),
             pair["void"],
         )
         for place, pair in enumerate(facts[stage])

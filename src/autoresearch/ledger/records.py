@@ -44,7 +44,7 @@ def to_json(trial: Trial) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> Trial:
-    """The trial a line tells of; unknown keys are skipped. KeyError or TypeError if it tells of none."""
+    """The trial a line tells of, unknown keys skipped; KeyError or TypeError if there is none."""
     result = Result(**_known(_RESULT, body["result"]))
     return Trial(**_known(_TRIAL, body) | {"result": result})
 

@@ -1,6 +1,7 @@
 """`results.tsv`, the projection people and agents read: rebuilt from the ledger, never read back.
 
-Knows columns; decides nothing. A row depends on its ledger line alone, so catching up compares bytes.
+Knows columns; decides nothing.
+A row depends on its ledger line alone, so catching up compares bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def catch_up(ledger: Path, table: Path, cursor: Path) -> Path | None:
     elif done:
         return _again(ledger, table, cursor)
     else:
-        aside = _set_aside(table, cursor.parent, tail)
+        aside = _set_aside(cursor.parent, tail)
         disk.replace(table, rest)
     state = {"end": end, "fit": chain.fingerprint(ledger, end), "size": size + len(rest)}
     with suppress(Refusal):
@@ -104,7 +105,7 @@ def _shown(raw: bytes) -> Iterator[str]:
         yield row(trial)
 
 
-def _set_aside(table: Path, folder: Path, text: bytes) -> Path | None:
+def _set_aside(folder: Path, text: bytes) -> Path | None:
     """Keep a table that the ledger does not explain; a torn or shorter one needs no keeping."""
     if not text:
         return None

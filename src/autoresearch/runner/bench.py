@@ -86,7 +86,7 @@ class Helper:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise Refusal(
                 f"A helper process of the harness died ({self.module}).",
-                "Run `autoresearch doctor`, and again with AUTORESEARCH_TRACE=1 to see its last words.",
+                "Run `autoresearch doctor`; AUTORESEARCH_TRACE=1 shows the helper's last words.",
             ) from None
 
     def hear(self) -> tuple[Any, list[int]]:
@@ -219,7 +219,7 @@ _MEANINGS = {
 
 
 class Stage:
-    """A battery or timed stage the judge was asked to draw; its plan and memory arrive when needed."""
+    """A battery or timed stage the judge was asked to draw; plan and memory arrive when needed."""
 
     def __init__(self, key: int, labels: Sequence[str], operations: Sequence[int]) -> None:
         self.key, self.labels, self.operations = key, labels, operations
@@ -324,33 +324,21 @@ class Bench:
         sum(range(20_000))
         return self.clock() - begin
 
-    def compile(self, build: Build, variants: set[int], seconds: float) -> float:
-        """Compile the missing layout variants in a sandbox that may write to the cache; seconds taken."""
-        present = build.variants(self.place.secret)
-        missing = variants - present
-        if not missing:
+    def compile(self, build: Build, seconds: float) -> float:
+        """Compile in a sandbox that may write to the cache, unless that was done; seconds spent."""
+        if build.sealed(self.place.secret):
             return 0.0
         begin = self.clock()
-        ordered = sorted(missing)
-        shares = [ordered[::2], ordered[1::2]] if present else [ordered]
-        workers = [self._builder(build, share) for share in shares if share]
-        for worker in workers:
-            worker.ready(seconds, "compile")
-        for worker in workers:
-            self.dismiss(worker)
-        build.seal(self.place.secret, present | missing)
+        worker = self._spawn(build, {"role": "build", "shift": 0}, write=[str(build.cache)])
+        worker.ready(seconds, "compile")
+        self.dismiss(worker)
+        build.seal(self.place.secret)
         return (self.clock() - begin) / 1e9
 
-    def _builder(self, build: Build, variants: Sequence[int]) -> Worker:
-        """A worker that compiles and exits. Two may share a cache once the kernel's own functions are
-        in it: from then on they write different files."""
-        request = {"role": "build", "variants": variants}
-        return self._spawn(build, request, write=[str(build.cache)])
-
-    def worker(self, build: Build, variant: int, stage: Stage, arm: int) -> Worker:
+    def worker(self, build: Build, shift: int, stage: Stage, arm: int) -> Worker:
         """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""
         self.collect()
-        request = {"role": "serve", "variants": [variant], "workloads": stage.plan}
+        request = {"role": "serve", "shift": shift, "workloads": stage.plan}
         return self._spawn(build, request, stage.arm(arm), memory=stage.bytes)
 
     def settle(self, worker: Worker, seconds: float) -> None:

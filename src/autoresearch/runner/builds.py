@@ -34,18 +34,16 @@ class Build:
     def cache(self) -> Path:
         return self.directory / "cache"
 
-    def variants(self, secret: bytes) -> set[int]:
-        """The layout variants compiled so far; none when the cache is not what we left there."""
+    def sealed(self, secret: bytes) -> bool:
+        """Whether it was compiled and its cache is what we left there."""
         try:
-            tag, *names = (self.directory / "seal").read_text().split()
-        except (OSError, ValueError):
-            return set()
-        return {int(n) for n in names} if tag == self._tag(secret) else set()
+            return (self.directory / "seal").read_text() == self._tag(secret)
+        except OSError:
+            return False
 
-    def seal(self, secret: bytes, variants: set[int]) -> None:
-        """Record that `variants` are compiled, under a code over every byte of the cache."""
-        names = " ".join(map(str, sorted(variants)))
-        (self.directory / "seal").write_text(f"{self._tag(secret)} {names}\n")
+    def seal(self, secret: bytes) -> None:
+        """Record that it is compiled, under a code over every byte of the cache."""
+        (self.directory / "seal").write_text(self._tag(secret))
 
     def _tag(self, secret: bytes) -> str:
         hashed = hashlib.blake2b(key=secret, digest_size=16)
@@ -70,11 +68,7 @@ def lay_down(folder: Path, target: Target, text: bytes, machine: str, label: str
 
 def drivers(target: Target) -> dict[str, str]:
     """The text of every driver, by file name."""
-    return {
-        f"drive_{op}_{variant}.py": driver.source(target, op, variant)
-        for op in target.ops
-        for variant in range(len(driver.NOPS))
-    }
+    return {f"drive_{op}.py": driver.source(target, op) for op in target.ops}
 
 
 def prune(folder: Path, keep: int = 40) -> None:
@@ -90,7 +84,7 @@ def code_digest(build: Build) -> str:
     Two texts with the same digest compile to the same instructions. Empty when nothing is cached.
     """
     parts = []
-    for file in sorted(build.cache.glob("drive_*_0.*.nbc")):
+    for file in sorted(build.cache.glob("drive_*.nbc")):
         parts += [part for elf in _objects(file.read_bytes()) for part in _text(elf)]
     return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 

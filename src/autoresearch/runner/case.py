@@ -1,10 +1,11 @@
-"""One workload of a stage as the oracle process holds it: batches drawn, laid out, answered, checked.
+"""One workload of a stage in the oracle process: batches drawn, laid out, answered, checked.
 
 Trusted side only. Knows arrays and the reference; nothing of workers, clocks or verdicts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -16,10 +17,11 @@ from ..model import Target, Workload
 from . import layout, worker
 
 Operation = Mapping[str, Any]  # the arrays and scalars of one operation by name
+_Places = dict[str, tuple[int, int]]  # first element and end of each output
 
 
 class Case:
-    """A workload's static data, `batches` fresh batches of `operations` each, and their true outputs."""
+    """A workload's static data, fresh batches of operations, and their true outputs."""
 
     def __init__(
         self,
@@ -34,10 +36,12 @@ class Case:
         self.op = target.ops[workload.op]
         self.operations, self.misaligned = operations, misaligned
         self.regions = {kind: layout.Region() for kind in ("static", "each", "out")}
+        self.declared = {n: layout.declared(t) for n, t in {**self.op.each, **self.op.out}.items()}
         self.dims: dict[str, int] = {}
         self.static = static
         self.images: list[layout.Array] = []
-        self.expected: list[layout.Array] = []
+        self.places: list[list[_Places]] = []
+        self.expected: list[list[dict[str, layout.Array]]] = []
         self.truths: list[list[Mapping[str, Any]]] = []
 
     def draw(self, batches: int, rng: np.random.Generator) -> None:
@@ -48,10 +52,12 @@ class Case:
             for _ in range(batches)
         ]
         self._bind(drawn[0][0])
+        self.shapes = {n: self._form(self.declared[n]) for n in self.op.out}
         self._lay_static()
         lengths = [self._lengths(batch) for batch in drawn]
         self._lay(lengths)
         self.images = [self._image(b, n, rng) for b, n in zip(drawn, lengths, strict=True)]
+        self.places = [self._spots(image) for image in self.images]
         truth = self._truth()
         self.truths = [[truth(each) for each in batch] for batch in drawn]
 
@@ -68,16 +74,18 @@ class Case:
         for image in self.images:
             out = np.zeros(self.regions["out"].size, np.uint8)
             bound.arrays = self.regions["each"].views(image) | self.regions["out"].views(out)
-            bound.prepare()
+            (bound.bind if bound.env else bound.prepare)()
             bound.call()
-            self.expected.append(out)
+            batch = len(self.expected)
+            views = self.regions["out"].views(out)
+            self.expected.append([self._read(views, spot) for spot in self.places[batch]])
 
     def plan(self, bases: Mapping[str, int]) -> dict[str, Any]:
         """What a worker must know: where arrays lie. No seed, no data."""
         return {
             "op": self.workload.op,
             "operations": self.operations,
-            "shapes": {n: self._shape(n) for n, d in self._declared().items() if len(d.dims) > 1},
+            "shapes": {n: self._shape(n) for n, d in self.declared.items() if len(d.dims) > 1},
             **{kind: region.plan(bases[kind]) for kind, region in self.regions.items()},
         }
 
@@ -87,13 +95,10 @@ class Case:
             for now, was in zip(extent.margins(out), extent.margins(poison), strict=True):
                 if not np.array_equal(now, was):
                     return f"{extent.name} was written over {layout.SLACK} bytes outside its bounds"
-        for i, truth in enumerate(self.truths[batch]):
-            told = oracle.check(
-                self.op,
-                self._read(self.expected[batch], batch, i),
-                self._read(out, batch, i),
-                truth,
-            )
+        views = self.regions["out"].views(out)
+        for i, places in enumerate(self.places[batch]):
+            got = self._read(views, places)
+            told = oracle.check(self.op, self.expected[batch][i], got, self.truths[batch][i])
             if told:
                 return f"operation {i}: {told}"
         return None
@@ -105,16 +110,19 @@ class Case:
         )
         return answer
 
-    def _declared(self) -> dict[str, layout.Declared]:
-        return {n: layout.declared(t) for n, t in {**self.op.each, **self.op.out}.items()}
-
     def _bind(self, each: Operation) -> None:
         for names, arrays in ((self.target.static, self.static), (self.op.each, each)):
             for name, text in names.items():
                 layout.bind(layout.declared(text), np.shape(arrays[name]), self.dims, name)
 
+    def _form(self, decl: layout.Declared) -> tuple[int, ...]:
+        """The shape of one operation's piece: () for a scalar, left flat where lengths vary."""
+        if decl.dims:
+            return layout.resolve(decl, self.dims)
+        return () if decl.scalar else (-1,)
+
     def _shape(self, name: str) -> tuple[int, ...]:
-        return layout.resolve(self._declared()[name], self.dims)
+        return layout.resolve(self.declared[name], self.dims)
 
     def _lay_static(self) -> None:
         for name, text in self.target.static.items():
@@ -122,13 +130,13 @@ class Case:
             self.regions["static"].add(name, dtype, self.static[name].shape, self.misaligned)
 
     def _lengths(self, batch: Sequence[Operation]) -> dict[str, list[int]]:
-        """Elements of every array in each operation; an output of varying length has its capacity."""
+        """Elements of every array in each operation; a varying output has its capacity."""
         lengths = {}
-        for name, decl in self._declared().items():
+        for name, decl in self.declared.items():
             if decl.scalar:
                 continue
             if not decl.ragged:
-                lengths[name] = [int(np.prod(self._shape(name), dtype=np.int64))] * len(batch)
+                lengths[name] = [math.prod(self._shape(name))] * len(batch)
             elif name in self.op.each:
                 lengths[name] = [len(each[name]) for each in batch]
             else:
@@ -136,7 +144,7 @@ class Case:
         return lengths
 
     def _lay(self, lengths: Sequence[Mapping[str, list[int]]]) -> None:
-        for name, decl in self._declared().items():
+        for name, decl in self.declared.items():
             total = self.operations
             if not decl.scalar:
                 itemsize = layout.DTYPES[decl.dtype].itemsize
@@ -151,7 +159,7 @@ class Case:
         """The bytes of one batch; everything between the arrays is random."""
         image = rng.integers(0, 256, self.regions["each"].size, dtype=np.uint8)
         views = self.regions["each"].views(image)
-        for name, decl in self._declared().items():
+        for name, decl in self.declared.items():
             if not decl.scalar:
                 views[f"{name}_at"][...] = layout.slots(
                     lengths[name], layout.DTYPES[decl.dtype].itemsize
@@ -161,15 +169,18 @@ class Case:
                     _piece(views, name, decl, i)[...] = np.ravel(each[name])
         return image
 
-    def _read(self, out: layout.Array, batch: int, i: int) -> dict[str, layout.Array]:
-        views = self.regions["each"].views(self.images[batch]) | self.regions["out"].views(out)
-        found = {
-            n: (_piece(views, n, d, i), d) for n, d in self._declared().items() if n in self.op.out
-        }
-        return {
-            n: piece.reshape(self._shape(n)) if d.dims else piece.reshape(()) if d.scalar else piece
-            for n, (piece, d) in found.items()
-        }
+    def _spots(self, image: layout.Array) -> list[_Places]:
+        """Where every output of every operation of a batch lies, as plain integers."""
+        views = self.regions["each"].views(image)
+        ends = {n: views[f"{n}_at"].tolist() for n in self.op.out if not self.declared[n].scalar}
+        return [
+            {n: tuple(ends[n][i]) if n in ends else (i, i + 1) for n in self.op.out}
+            for i in range(self.operations)
+        ]
+
+    def _read(self, views: Mapping[str, layout.Array], places: _Places) -> dict[str, layout.Array]:
+        """One operation's outputs in their declared shapes."""
+        return {n: views[n][b:e].reshape(self.shapes[n]) for n, (b, e) in places.items()}
 
 
 def _piece(

@@ -1,4 +1,4 @@
-"""Generates the loop that calls a kernel: one source file per op and layout variant.
+"""Generates the loop that calls a kernel: one source file per op.
 
 Python's dispatch cost never enters a timing, because a whole batch of operations is one call of
 this loop. Pure text in, text out; the worker writes nothing of its own.
@@ -12,31 +12,24 @@ from dataclasses import dataclass
 from ..model import Op, Target
 from .layout import Declared, declared
 
-_HEADER = '''"""Generated driver of op {op!r}, layout variant {variant}: {nops} no-ops before the loop."""
+_HEADER = '''"""Generated driver of op {op!r}."""
 
 from numba import njit
 
 import kernels
-from autoresearch.runner.nops import nops
 
-_pad = nops({nops})
 {bindings}
 
 @njit(error_model="numpy", nogil=True)
 def drive(_n, {args}):
-    _pad()
     for _i in range(_n):
 {body}
 '''
 
-# Distances that shift the loop against 64-byte lines, 32-byte fetch windows and 4 KiB pages; the
-# unit is one no-op (1 byte on x86-64, 4 on aarch64). Variant 0 is what the screen stage uses.
-NOPS = (0, 21, 74, 139, 202, 247)
-
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One driver argument and where it comes from: state, scratch, a static array, flat, at or dim."""
+    """One driver argument and its source: state, scratch, a static array, flat, at or dim."""
 
     name: str
     source: str
@@ -59,7 +52,7 @@ def parameters(target: Target, op: Op) -> list[Parameter]:
     return params
 
 
-def source(target: Target, name: str, variant: int = 0) -> str:
+def source(target: Target, name: str) -> str:
     """The driver's Python text for op `name`."""
     op = target.ops[name]
     views = {n: _view(n, declared(t)) for n, t in {**op.each, **op.out}.items()}
@@ -67,8 +60,6 @@ def source(target: Target, name: str, variant: int = 0) -> str:
     called = sorted({entry_point(step) for step in op.steps})
     return _HEADER.format(
         op=name,
-        variant=variant,
-        nops=NOPS[variant],
         bindings="\n".join(f"{f} = kernels.{f}" for f in called) + "\n",
         args=", ".join(p.name for p in parameters(target, op)),
         body="\n".join(f"        {step}" for step in steps),

@@ -1,8 +1,8 @@
-"""The oracle process: draws inputs, knows the expected outputs, poisons and checks what workers write.
+"""The oracle process: draws inputs, knows the answers, poisons and checks what workers write.
 
-Started as `python -I -B -m autoresearch.runner.judge FD`. It trusts the target's reference and inputs
-(their digest was checked), never sees the candidate's text, and nothing of it is mapped in a worker
-but the inputs of the current call.
+Started as `python -I -B -m autoresearch.runner.judge FD`. It trusts the target's reference and
+inputs (their digest was checked), never sees the candidate's text, and nothing of it is mapped in a
+worker but the inputs of the current call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numba.core import caching
 
 from ..errors import Refusal
 from ..model import Workload
-from . import driver, layout, wire, worker
+from . import layout, wire, worker
 from .case import Case
 from .vault import Vault
 
@@ -35,7 +35,7 @@ _KINDS = ("static", "each", "out")
 
 
 class Stage:
-    """All cases of one stage in four shared regions: static, each, and the outputs of either arm."""
+    """All cases of one stage in four shared regions: static, each, and both arms' outputs."""
 
     def __init__(self, cases: Sequence[Case], rng: np.random.Generator) -> None:
         self.cases = cases
@@ -57,11 +57,11 @@ class Stage:
         return [case.plan(base) for case, base in zip(self.cases, self.bases, strict=True)]
 
     def descriptors(self) -> list[int]:
-        """Read-only descriptors of the inputs, writable ones of the two outputs; the caller closes them."""
+        """Read-only descriptors of the inputs, writable ones of both outputs; close them."""
         return [f.read_only() for f in self.files[:2]] + [f.fd for f in self.files[2:]]
 
     def load(self, index: int, batch: int) -> None:
-        """Lay out one fresh batch and poison both arms' outputs with another stretch of the pool."""
+        """Lay out one fresh batch and poison both outputs with another stretch of the pool."""
         case, base = self.cases[index], self.bases[index]
         image = case.images[batch]
         self.files[1].memory[base["each"] : base["each"] + image.size] = image
@@ -69,7 +69,11 @@ class Stage:
         for arm in (0, 1):
             self._out(index, arm)[...] = self._poison(index)
 
-    def check(self, index: int, batch: int, arm: int) -> str | None:
+    def check(self, index: int, batch: int, arms: Sequence[int]) -> list[str | None]:
+        """What is wrong with each arm's outputs of this call, None where nothing is."""
+        return [self._wrong(index, batch, arm) for arm in arms]
+
+    def _wrong(self, index: int, batch: int, arm: int) -> str | None:
         return self.cases[index].check(batch, self._out(index, arm), self._poison(index))
 
     def _out(self, index: int, arm: int) -> layout.Array:
@@ -114,7 +118,7 @@ class Judge:
         sys.modules["kernels"] = self.reference
         for function in vars(self.reference).values():
             worker.cached(function)
-        return {name: worker.load_drive(name, 0) for name in self.target.ops}
+        return {name: worker.load_drive(name) for name in self.target.ops}
 
     def facts(self) -> dict[str, Any]:
         work = [self._work(w) for w in self.inputs.WORKLOADS]
@@ -128,8 +132,8 @@ class Judge:
         }
 
     def hide(self, seed: int, share: float) -> dict[str, Any]:
-        """The workloads of a confirmation: `share` of them (at least one an op) moved to shapes drawn
-        from JITTER, which nobody could have prepared for."""
+        """The workloads of a confirmation: `share` of them (at least one an op) moved to shapes
+        drawn from JITTER, which nobody could have prepared for."""
         rng = np.random.default_rng(seed)
         workloads = list(self.inputs.WORKLOADS)
         chosen: set[int] = set()
@@ -201,7 +205,7 @@ class _ReferenceLocator(worker.Locator):
 
 
 def serve(sock: socket.socket, judge: Judge) -> None:
-    """Answer requests until the harness closes the socket. `load` and `check` come between timed calls."""
+    """Answer until the harness closes the socket; `load` and `check` come between timed calls."""
     gc.freeze()
     gc.disable()  # collected when a stage opens
     while True:
@@ -216,7 +220,7 @@ def serve(sock: socket.socket, judge: Judge) -> None:
 
 
 def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[int]]:
-    """One request's reply and descriptors; a target's own fault becomes a refusal in the harness."""
+    """One request's reply and descriptors; a target's own fault becomes the harness's refusal."""
     try:
         if verb in ("open_stage", "open_battery"):
             key = request.pop("key")
@@ -227,7 +231,7 @@ def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[
         return getattr(judge, verb)(**request), []
     except Refusal as refusal:
         return {"refusal": [refusal.what, refusal.remedy]}, []
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a target's own code may raise anything
         what = f"The target's own inputs or reference failed: {type(error).__name__}: {error}."
         return {"refusal": [what, "Correct the target and run its baseline again."]}, []
 
@@ -239,7 +243,7 @@ def main(fd: int) -> None:
     vault = Vault(Path(request["vault"]), bytes.fromhex(request["secret"]))
     try:
         judge = Judge(request["root"], request["folder"], request["reference_dir"], vault)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - so may loading it
         what = f"Target {request['folder']} cannot be loaded: {type(error).__name__}: {error}."
         wire.send(sock, {"refusal": [what, "Correct its files (see docs/adding-a-target.md)."]})
         return

@@ -1,4 +1,4 @@
-"""Where every array of a workload lies in shared memory: alignment, slack, guard pages, misalignment.
+"""Where every array of a workload lies in shared memory: alignment, slack and guard pages.
 
 Used by the oracle process (writes inputs, poisons and reads outputs) and by workers (map and view);
 knows bytes and shapes, nothing of kernels or clocks.
@@ -6,6 +6,7 @@ knows bytes and shapes, nothing of kernels or clocks.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ _DECLARATION = re.compile(r"([iuf]\d+)\[([^\]]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A parsed declaration: `f32[M,K]`, `u32[~]`, `u32[~n]`, `i64` or `count` (an i64 a step returns)."""
+    """A parsed declaration: `f32[M,K]`, `u32[~]`, `u32[~n]`, `i64` or `count` (returned)."""
 
     dtype: str
     dims: tuple[str, ...] = ()
@@ -91,7 +92,7 @@ def rounded(n: int, to: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """One array in a region: `offset` and `size` in whole pages of the file, data at `start` inside."""
+    """One array in a region: `offset` and `size` in whole pages of the file, data at `start`."""
 
     name: str
     dtype: str
@@ -102,7 +103,7 @@ class Extent:
 
     @property
     def nbytes(self) -> int:
-        return DTYPES[self.dtype].itemsize * int(np.prod(self.shape, dtype=np.int64))
+        return DTYPES[self.dtype].itemsize * math.prod(self.shape)
 
     def view(self, region: Array) -> Array:
         """The array inside a `u8[...]` view of the whole region."""
@@ -120,7 +121,7 @@ class Extent:
 
 
 class Region:
-    """Lays extents one after another; the end of each is as close to its guard page as alignment allows."""
+    """Lays extents in a row, the end of each as close to its guard page as alignment allows."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -129,7 +130,7 @@ class Region:
     def add(self, name: str, dtype: str, shape: Sequence[int], misaligned: bool = False) -> None:
         """Append an array; a misaligned one starts one element past a 64-byte boundary."""
         shift = DTYPES[dtype].itemsize * misaligned
-        nbytes = DTYPES[dtype].itemsize * int(np.prod(shape, dtype=np.int64)) + shift
+        nbytes = DTYPES[dtype].itemsize * math.prod(shape) + shift
         body = rounded(nbytes, ALIGN) + SLACK
         size = rounded(SLACK + body, PAGE)
         self.extents.append(Extent(name, dtype, tuple(shape), self.size, size, size - body + shift))
@@ -148,7 +149,7 @@ def from_plan(plan: Sequence[Mapping[str, Any]]) -> list[Extent]:
 
 
 def slots(lengths: Sequence[int], itemsize: int) -> NDArray[np.int64]:
-    """Begin and end (in elements) of each operation's piece: aligned alike, slack between neighbours."""
+    """Begin and end (in elements) of each operation's piece: aligned alike, slack in between."""
     strides = [(rounded(n * itemsize, ALIGN) + 2 * SLACK) // itemsize for n in lengths]
     begins = np.concatenate([[0], np.cumsum(strides, dtype=np.int64)[:-1]])
     return np.stack([begins, begins + np.asarray(lengths, np.int64)], axis=1)

@@ -18,9 +18,29 @@ from ..errors import Refusal
 _POLL_S = 0.1
 
 
+def core_set() -> tuple[int, tuple[int, ...]]:
+    """The core measured on (the last one allowed) and those that serve the oracle.
+
+    `AUTORESEARCH_CORES=2,3` names them: first the measuring core, then the others.
+    """
+    named = os.environ.get("AUTORESEARCH_CORES", "")
+    try:
+        cores = (
+            [int(c) for c in named.split(",")] if named else sorted(os.sched_getaffinity(0))[::-1]
+        )
+        if not set(cores) <= os.sched_getaffinity(0):
+            raise ValueError
+    except ValueError:
+        what = f"AUTORESEARCH_CORES={named!r} does not name cores this process may use."
+        raise Refusal(
+            what, "Write core numbers such as AUTORESEARCH_CORES=2,3, or unset it."
+        ) from None
+    return cores[0], tuple(cores[1:]) or (cores[0],)
+
+
 @contextmanager
 def held(core: int, who: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lease of the core set around `core`; while another holds it, `tell` for whom we wait.
+    """Hold the lease of the core set around `core`; `tell` for whom we wait while it is taken.
 
     The lock is the kernel's (flock): it dies with its holder. Raises `Refusal` after `wait_s`.
     """

@@ -18,14 +18,10 @@ from .bench import Bench, KernelFault, Stage, Worker
 from .builds import Build
 
 INCUMBENT, CANDIDATE = 0, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A build and the layout variant of it to run."""
-
-    build: Build
-    variant: int = 0
+STEP, SPAN = (
+    16,
+    4096,
+)  # bytes: functions are aligned to the one, and displacements repeat at the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +44,12 @@ class ArmFault(KernelFault):
 
 
 class Runner(Bench):
-    """A bench that measures: the whole of what an experiment needs (tests have one without processes)."""
+    """A bench that measures: all an experiment needs (tests have one without processes)."""
 
     def measure(
         self,
         stage: Stage,
-        arms: tuple[Arm, Arm],
+        builds: tuple[Build, Build],
         limits: Sequence[float],
         policy: Policy,
         rng: np.random.Generator,
@@ -62,7 +58,8 @@ class Runner(Bench):
 
         Raises `ArmFault` when a kernel is wrong, slow beyond the limits, or dies.
         """
-        with _spawned(self, stage, arms, policy, rng) as workers:
+        shifts = _shifts(rng)
+        with _spawned(self, stage, builds, shifts, policy, rng) as workers:
             session = _Session(self, stage, workers, limits)
             before = self.canary()
             loaded = [w.status() for w in workers]
@@ -77,17 +74,17 @@ class Runner(Bench):
             void = _void(warm, done, ns, before, self.canary(), policy)
             session.inspect()
         per_op = ns / np.asarray(stage.operations)
-        pair = Pair(per_op[0], per_op[1], (arms[0].variant, arms[1].variant), void)
+        pair = Pair(per_op[0], per_op[1], shifts, void)
         peak = [d["peak"] - s["resident"] for s, d in zip(loaded, done, strict=True)]
         held = [d["resident"] - s["resident"] for s, d in zip(loaded, warm, strict=True)]
         return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]))
 
-    def battery(self, stage: Stage, arm: Arm, limits: Sequence[float], policy: Policy) -> None:
+    def battery(self, stage: Stage, build: Build, limits: Sequence[float], policy: Policy) -> None:
         """Run every case of the battery in one worker, twice under different poison.
 
         Raises `ArmFault` at the first wrong output.
         """
-        worker = self.worker(arm.build, arm.variant, stage, CANDIDATE)
+        worker = self.worker(build, 0, stage, CANDIDATE)
         with blaming(CANDIDATE):
             self.settle(worker, policy.spawn_s)
             session = _Session(self, stage, (worker, worker), limits)
@@ -134,10 +131,12 @@ class _Session:
                 ns[arm] = self.workers[arm].call(
                     wire.CALL, index, self.limits[index], self.stage.labels[index]
                 )
-        for arm in order:
-            told = self.bench.ask("check", key=self.stage.key, index=index, batch=batch, arm=arm)
-            if told["told"]:
-                fault = KernelFault("incorrect", f"{self.stage.labels[index]}: {told['told']}")
+        told = self.bench.ask(
+            "check", key=self.stage.key, index=index, batch=batch, arms=list(order)
+        )["told"]
+        for arm, wrong in zip(order, told, strict=True):
+            if wrong:
+                fault = KernelFault("incorrect", f"{self.stage.labels[index]}: {wrong}")
                 raise ArmFault(fault, arm)
         return ns[0], ns[1]
 
@@ -149,14 +148,25 @@ class _Session:
                 raise ArmFault(KernelFault("crash", told), arm)
 
 
+def _shifts(rng: np.random.Generator) -> tuple[int, int]:
+    """How far each arm's code is moved: drawn anew in every pair, so layout is noise, not luck."""
+    incumbent, candidate = (rng.integers(SPAN // STEP, size=2) * STEP).tolist()
+    return incumbent, candidate
+
+
 @contextmanager
 def _spawned(
-    bench: Bench, stage: Stage, arms: tuple[Arm, Arm], policy: Policy, rng: np.random.Generator
+    bench: Bench,
+    stage: Stage,
+    builds: tuple[Build, Build],
+    shifts: tuple[int, int],
+    policy: Policy,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[Worker, Worker]]:
     """Two frozen workers, created in random order; they load side by side, untimed."""
     workers: dict[int, Worker] = {}
     for arm in rng.permutation(2).tolist():
-        workers[arm] = bench.worker(arms[arm].build, arms[arm].variant, stage, arm)
+        workers[arm] = bench.worker(builds[arm], shifts[arm], stage, arm)
     for arm, worker in workers.items():
         with blaming(arm):
             bench.settle(worker, policy.spawn_s)

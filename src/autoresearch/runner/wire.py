@@ -49,7 +49,7 @@ def _some(sock: socket.socket, n: int) -> bytes:
 
 
 def read_line(fd: int, deadline: float, limit: int = 4096) -> bytes | None:
-    """Read up to a newline or end of file before `deadline` (time.monotonic); None when it passes."""
+    """Read up to a newline or end of file; None when `deadline` (time.monotonic) passes."""
     line = b""
     while not line.endswith(b"\n") and len(line) < limit:
         if not wait(fd, deadline - time.monotonic()):

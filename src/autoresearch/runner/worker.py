@@ -21,9 +21,8 @@ from numba import types
 from numba.core import caching
 
 from ..model import Op, Target
-from . import driver, layout, nops, wire
-
-__all__ = ["nops"]  # drivers import it, and no sandbox can read it later
+from . import driver, layout, wire
+from .shift import shift
 
 Arrays = dict[str, layout.Array]
 
@@ -37,7 +36,7 @@ _PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
 
 
 class Locator(caching._CacheLocator):
-    """Caches beside the source. The directory is named by the content hash of all that goes into the
+    """Caches beside the source. The directory is named by the content hash of all that enters the
     build, so a source stamp would add nothing (and numba's misses edits in imported files)."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
@@ -74,19 +73,20 @@ def cached(function: Any) -> Any:
     return function
 
 
-def load_drive(op: str, variant: int) -> Any:
-    return cached(importlib.import_module(f"drive_{op}_{variant}").drive)
+def load_drive(op: str) -> Any:
+    return cached(importlib.import_module(f"drive_{op}").drive)
 
 
-def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[tuple[str, int], Any]]:
-    """The kernel module and a driver per op and layout variant, compiled (or loaded from the cache)
-    from types alone: no machine code of the candidate runs, so what is cached is what its source says."""
+def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[str, Any]]:
+    """The kernel module and a driver per op, compiled (or loaded from the cache) from types
+    alone: no machine code of the candidate runs, so what is cached is what its source says."""
     kernels = load(request["build_dir"])
     types_of = _setup_types(target, kernels)
-    drives = {(op, v): load_drive(op, v) for v in request["variants"] for op in target.ops}
-    for (name, _), drive in drives.items():
+    drives = {op: load_drive(op) for op in target.ops}
+    for name, drive in drives.items():
         op = target.ops[name]
         params = driver.parameters(target, op)
+        shift(name, request["shift"])
         drive.compile((types.int64, *(_type_of(p, op, types_of) for p in params)))
     return kernels, drives
 
@@ -134,9 +134,9 @@ class Space:
         return self.arrays("each", workload["each"]) | self.arrays("out", workload["out"])
 
     def _map(self, kind: str, extent: layout.Extent) -> layout.Array:
-        """Map one extent between guard pages; inputs read-only, so a write to them kills the worker.
+        """Map one extent between guard pages; inputs read-only: a write to them kills the worker.
 
-        The array is declared writable all the same: a kernel should see the types real callers pass.
+        The array is declared writable all the same: a kernel sees the types real callers pass.
         """
         whole = extent.size + 2 * layout.PAGE
         base = _mmap(
@@ -167,7 +167,7 @@ def _mmap(
 
 
 class Bound:
-    """One workload of a stage inside a process: its arrays viewed, prepared and called on command."""
+    """One workload of a stage in a process: its arrays viewed, prepared and called on command."""
 
     def __init__(
         self,
@@ -181,16 +181,23 @@ class Bound:
         self.target, self.plan = target, plan
         self.static, self.arrays = static, arrays
         self.kernels, self.drive = kernels, drive
+        self.env: dict[str, Any] = {}
         self.args: tuple[Any, ...] = ()
 
     def prepare(self) -> None:
+        """Run the kernel's own preparation, then bind the driver's arguments."""
         env: dict[str, Any] = dict(self.static)
         for name, statement in (("state", self.target.prepare), ("scratch", self.target.scratch)):
             if statement:
                 function = getattr(self.kernels, driver.entry_point(statement))
                 env[name] = function(*(env[a] for a in driver.arguments(statement)))
+        self.env = env
+        self.bind()
+
+    def bind(self) -> None:
+        """Line up the driver's arguments with the present arrays."""
         params = driver.parameters(self.target, self.target.ops[self.plan["op"]])
-        self.args = (self.plan["operations"], *(self._argument(p, env) for p in params))
+        self.args = (self.plan["operations"], *(self._argument(p, self.env) for p in params))
 
     def _argument(self, param: driver.Parameter, env: Mapping[str, Any]) -> Any:
         if param.source in ("state", "scratch"):
@@ -210,7 +217,6 @@ def serve(
 ) -> None:
     """Map the stage, say ready, then run one command per token until the pipe closes."""
     kernels, drives = compiled(request, target)
-    (variant,) = request["variants"]
     space = Space(*fds)
     bound = [
         Bound(
@@ -219,7 +225,7 @@ def serve(
             space.arrays("static", w["static"]),
             space.inputs(w),
             kernels,
-            drives[w["op"], variant],
+            drives[w["op"]],
         )
         for w in request["workloads"]
     ]
@@ -240,7 +246,7 @@ def serve(
 
 
 def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int) -> None:
-    """A worker's whole life after the sandbox is closed; failures become one line for the reason."""
+    """A worker's life after the sandbox is closed; failures become one line for the reason."""
     try:
         target = wire.target_from(request["target"])
         if request["role"] == "build":
@@ -248,7 +254,7 @@ def run(request: Mapping[str, Any], fds: list[int], token_fd: int, done_fd: int)
             os.write(done_fd, wire.DONE)
         else:
             serve(request, target, fds, token_fd, done_fd)
-    except BaseException as error:  # the line is only ever shown, never believed
+    except BaseException as error:  # noqa: BLE001 - the line is shown, never believed
         os.write(done_fd, wire.FAILED + complaint(error).encode() + b"\n")
 
 

@@ -55,7 +55,7 @@ def main(fd: int) -> None:
 
 def spawn(sock: socket.socket, request: Mapping[str, Any], fds: list[int]) -> int:
     """Fork a worker through an intermediate that dies, so that the harness (a child subreaper)
-    becomes its parent: only a parent can confirm a stop and reap. 0 when it could not be detached."""
+    becomes its parent: only a parent can confirm a stop and reap. 0 when that failed."""
     told, tell = os.pipe()
     middle = os.fork()
     if middle == 0:

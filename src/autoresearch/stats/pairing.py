@@ -34,7 +34,8 @@ def stack(pairs: Sequence[Pair]) -> FloatArray:
     have the same rounds and workloads."""
     if not pairs:
         return np.empty((0, 1))
-    incumbent, candidate = zip(*((pair.incumbent_ns, pair.candidate_ns) for pair in pairs))
+    both = ((pair.incumbent_ns, pair.candidate_ns) for pair in pairs)
+    incumbent, candidate = zip(*both, strict=True)
     return _median_of_rounds(_log_ratio(np.array(incumbent), np.array(candidate)))
 
 
@@ -62,12 +63,3 @@ def mean_over_workloads(D: FloatArray, clip: float = CLIP) -> FloatArray:
 def X(pair: Pair, clip: float = CLIP) -> float:
     """The pair's one number, ln units; decisions clip it, printed figures have `clip=inf`."""
     return float(mean_over_workloads(D(pair), clip))
-
-
-def builds(p: int, k: int) -> tuple[int, int]:
-    """(incumbent, candidate) builds, of 1 to k, that pair `p` of a phase after the screen runs.
-
-    Each arm's layouts in turn, every combination within k^2 pairs. Never build 0: the screen ran
-    it, and its luck may be what passed.
-    """
-    return 1 + p % k, 1 + (p + p // k) % k

@@ -99,7 +99,7 @@ class Workspace:
     # The kernel's file and its bytes
 
     def read_candidate(self, path: Path_) -> bytes | Fault:
-        """The text of the kernel's file, read once; the fault it earns when it is no honest file."""
+        """The text of the kernel's file, read once; the fault it earns if it is no honest file."""
         return files.read(self.root, self._name(path))
 
     def put_blob(self, data: bytes) -> str:

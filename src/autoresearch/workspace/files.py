@@ -84,7 +84,7 @@ def _bytes(folder: int, name: str) -> bytes | None:
 
 
 def swap(root: Path, path: str, old: bytes, new: bytes) -> str:
-    """Replace the text `old` of a file by `new` in one step: "restored", "already" when it is `new`,
+    """Replace the text `old` of a file by `new` in one step: "restored", "already" if it is `new`,
     "left" when it holds something else (someone is typing) or is no plain file any more."""
     try:
         with _folder(root, path) as (folder, name):

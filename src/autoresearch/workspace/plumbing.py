@@ -58,7 +58,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Calls of git in `folder`; `env` pins the repository and whatever else a call must not inherit."""
+    """Calls of git in `folder`; `env` pins the repository and what a call must not inherit."""
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)

@@ -30,6 +30,8 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Act:
+    """Something a jailed process must not manage, tried for real by `run`."""
+
     name: str
     run: Callable[[Victim], object]
     by_limits: bool = False  # denied at T0 too

@@ -29,8 +29,8 @@ class Jail:
     """What a worker may still do once locked down.
 
     `read` and `write` are files or directories, `listed` directories whose names alone are visible;
-    `keep` are descriptors left open (0 to 2 become /dev/null unless kept), `env` the whole environment.
-    `directory` is where it stands ("": an empty one that no name leads to).
+    `keep` are descriptors left open (0 to 2 become /dev/null unless kept), `env` is the whole
+    environment. `directory` is where it stands ("": an empty one that no name leads to).
     `memory_bytes` is address space beyond what is mapped at lock-down, shared maps included.
     """
 

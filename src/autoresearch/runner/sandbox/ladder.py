@@ -30,7 +30,7 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One tier as found here. `why` is empty when every promise held, else `remedy` says what to do;
+    """One tier as found here. `why` is empty if every promise held, else `remedy` says what helps;
     `denied` tells of each act tried whether it was denied."""
 
     tier: str
@@ -89,7 +89,7 @@ def _table(trial: _Trial, acts: tuple[Act, ...]) -> dict[str, bool]:
     denied: dict[str, bool] = {}
     while acts:
         said, status = trial.run(acts)
-        denied |= {act.name: word == "denied" for act, word in zip(acts, said)}
+        denied |= {act.name: word == "denied" for act, word in zip(acts, said, strict=False)}
         for act in acts[len(said) : len(said) + 1]:
             denied[act.name] = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS
         acts, trial = acts[len(said) + 1 :], replace(trial, honest=_nothing)

@@ -31,7 +31,7 @@ def abi() -> int:
 
 
 def _handled(version: int) -> tuple[int, int, int]:
-    """Everything this ABI can deny: file rights, TCP bind and connect, abstract sockets and signals."""
+    """All that this ABI can deny: file rights, TCP bind and connect, abstract sockets, signals."""
     rights = 13 + (version >= 2) + (version >= 3) + (version >= 5)
     return (1 << rights) - 1, 3 if version >= 4 else 0, 3 if version >= 6 else 0
 
@@ -48,7 +48,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def restrict(read: Iterable[str], write: Iterable[str], listed: Iterable[str]) -> None:
-    """Reads beneath `read`, reads and writes beneath `write`, lists names beneath `listed`; no more.
+    """Reads beneath `read`, reads and writes beneath `write`, lists names beneath `listed`.
 
     Needs no_new_privs. A path that does not exist raises FileNotFoundError.
     """

@@ -1,4 +1,4 @@
-"""How to reach a tier that this machine denies, in plain words. Knows nothing of how it was tried."""
+"""How to reach a tier that this machine denies, in plain words; not how it was tried."""
 
 from __future__ import annotations
 

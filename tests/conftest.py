@@ -1,0 +1,66 @@
+"""What several tests start from: a toy project with a fake runner, and one with the real one."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake import SEED, UNSEEN, Toy
+
+from autoresearch.policy import Stage
+from autoresearch.runner import lease
+from autoresearch.runner.pair import Runner
+
+# Few pairs, and each counts on however busy a machine: enough to tell right from wrong and much
+# slower from as fast, not to bound the rate of false keeps.
+BRIEF = replace(
+    UNSEEN,
+    rounds=2,
+    aa_pairs=3,
+    screen=Stage(0.0, math.log(1.02), first=3, cap=4),
+    confirm=Stage(math.log(1.005), math.log(1.025), first=5, cap=8),
+    tie_pairs=3,
+    guard_looks=(5, 8),
+    wait_share=math.inf,
+    canary_band=math.inf,
+)
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy project as a repository, never run."""
+    return Toy.made(tmp_path_factory.mktemp("fresh") / "project")
+
+
+@pytest.fixture(autouse=True)
+def quiet_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration but the repository's own."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+
+
+@pytest.fixture
+def toy(fresh: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A project whose runner is a fake: it needs no lease of this machine."""
+    monkeypatch.setattr(lease, "_path", lambda core: tmp_path / f"core{core}.lock")
+    return fresh.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def baselined(fresh: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A project whose runner is real, with the seed as its baseline."""
+    plain = fresh.copy(tmp_path_factory.mktemp("live") / "project")
+    made = replace(plain, policy=BRIEF, runner=Runner)
+    result = made.baseline(SEED.encode()).result
+    assert result.verdict == "baseline", result
+    return made
+
+
+@pytest.fixture
+def live(baselined: Toy, tmp_path: Path) -> Toy:
+    return baselined.copy(tmp_path / "project")
