@@ -84,7 +84,7 @@ class Lab:
         print(f"noise: sigma0 {sigma0:.4f}, sigma_w {sigma_w:.4f}")
 
     def truth(self) -> None:
-        """What the candidate truly gains: all layouts, several draws of hidden shapes."""
+        """What the candidate truly gains, over several draws of hidden shapes."""
         X: list[float] = []
         for _ in range(TRUTHS):
             outcome = self.fixed((self.incumbent, self.candidate), "audit", PER_TRUTH)

@@ -40,7 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 def build(bench: Runner) -> Build:
     text = (TOY / "targets" / "toy" / "kernels.py").read_bytes()
     made = builds.lay_down(bench.place.state / "builds", bench.target, text, bench.place.machine)
-    bench.compile(made, {0}, PATIENCE_S)
+    bench.compile(made, PATIENCE_S)
     return made
 
 
@@ -67,7 +67,7 @@ def test_sealed_call(bench: Runner, worker: Worker, benchmark: BenchmarkFixture)
     call = (wire.CALL, 0, PATIENCE_S, "call")
     bench.ask("load", key=0, index=0, batch=0)
     assert benchmark.pedantic(worker.call, call, rounds=200, warmup_rounds=5) > 0
-    assert bench.ask("check", key=0, index=0, batch=0, arm=1) == {"told": None}
+    assert bench.ask("check", key=0, index=0, batch=0, arms=[1]) == {"told": [None]}
 
 
 def test_load_and_check(bench: Runner, worker: Worker, benchmark: BenchmarkFixture) -> None:
@@ -76,9 +76,9 @@ def test_load_and_check(bench: Runner, worker: Worker, benchmark: BenchmarkFixtu
     def once() -> object:
         bench.ask("load", key=0, index=0, batch=1)
         worker.call(wire.CALL, 0, PATIENCE_S, "call")
-        return bench.ask("check", key=0, index=0, batch=1, arm=1)
+        return bench.ask("check", key=0, index=0, batch=1, arms=[1])
 
-    assert benchmark.pedantic(once, rounds=50) == {"told": None}
+    assert benchmark.pedantic(once, rounds=50) == {"told": [None]}
 
 
 def test_spawn_pair(bench: Runner, build: Build, stage: Stage, benchmark: BenchmarkFixture) -> None:
