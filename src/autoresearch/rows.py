@@ -90,6 +90,8 @@ def advised(trial: Trial, path: str) -> Trial:
     told = NEXT[trial.result.verdict].format(
         name=trial.result.target, commit=trial.result.commit, path=path, digest=trial.digest
     )
+    if not trial.result.commit:  # no text was taken, so there is none to show
+        told, _, _ = told.partition("; your text is")
     return replace(trial, result=canonical(replace(trial.result, next=told)))
 
 

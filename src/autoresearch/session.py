@@ -23,6 +23,10 @@ from .phases import Known
 from .policy import POLICY, Policy
 from .runner import builds, lease
 from .runner.bench import Place
+<<<<<<< HEAD
+=======
+from .runner.builds import lay_down
+>>>>>>> h-tests
 from .runner.pair import Runner
 from .stats.spread import upper_spread
 from .workspace import Workspace
@@ -145,19 +149,23 @@ class Session:
     def workspace(self) -> Workspace:
         return self.project.workspace
 
-    def place(self) -> Place:
-        """Where a bench for this target works; lays the reference's drivers down."""
-        core, others = lease.core_set()
-        place = Place(
+    def _place(self, core: int, others: tuple[int, ...]) -> Place:
+        """Where a bench for this target works; lays the reference down."""
+        state, secret = self.ledger.folder, self.ledger.secret()
+        text = (self.entry.path / "reference.py").read_bytes()
+        here = self.machine.id
+        return Place(
             root=self.project.root,
             folder=self.entry.folder,
-            state=self.ledger.folder,
+            state=state,
             digest=self.digest,
-            secret=self.ledger.secret(),
-            machine=self.machine.id,
+            reference=lay_down(state / "reference", self.target, text, here, secret).directory,
+            secret=secret,
+            machine=here,
             core=core,
             others=others,
         )
+<<<<<<< HEAD
         reference = place.state / "reference" / place.digest
         if not (reference / "cache").exists():
             reference.mkdir(parents=True, exist_ok=True)
@@ -165,17 +173,23 @@ class Session:
                 (reference / name).write_text(text)
             (reference / "cache").mkdir(exist_ok=True)
         return place
+=======
+>>>>>>> h-tests
 
     @contextmanager
     def measuring(self, who: str, say: Say) -> Iterator[Turn]:
         """Hold this machine's lease and an open bench; everything started dies at the end."""
-        place, begun = self.place(), time.monotonic()
-        with lease.held(place.core, who, WAIT_S, say):
+        (core, others), begun = lease.core_set(), time.monotonic()
+        with lease.held(core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+<<<<<<< HEAD
             builds.prune(place.state / "builds")
             with self.runner(place) as bench:
+=======
+            with self.runner(self._place(core, others)) as bench:
+>>>>>>> h-tests
                 self._check_unchanged()
-                yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)
+                yield Turn(bench, core, held - begun, time.monotonic() - held, start)
 
     def _check_unchanged(self) -> None:
         """The oracle loaded what lies on disk now; the digest is as old as the wait was long."""
