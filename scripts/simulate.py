@@ -34,8 +34,8 @@ class Machine:
     spawn: float = 0.01  # one draw per pair, shared by its workloads: memory, process luck
     workload: float = 0.01  # one per pair and workload
     call: float = 0.028  # one per round: sqrt 2 times the 2 % of a single call
-    layout: float = 0.0  # one per build of an arm, wherever that build runs
-    offset: float = 0.0  # one per trial, in every build alike: what no rule can see
+    layout: float = 0.0  # one per pair and arm: where the code of that spawn came to lie
+    offset: float = 0.0  # one per trial, in all its pairs alike: what no rule can see
     tails: float = 4.0  # degrees of freedom of Student's t; inf is normal
     burst: float = 0.0  # share of pairs that something else on the machine moves by 10 %
 
@@ -48,9 +48,7 @@ class Row:
     label: str
     machine: Machine = Machine()
     effect: FloatArray = field(default_factory=NULL.copy)
-    policy: Policy = POLICY
     simpler: bool = False
-    fresh_builds: bool = True
 
 
 def noise(machine: Machine, rng: np.random.Generator, *shape: int) -> FloatArray:
@@ -64,20 +62,19 @@ def noise(machine: Machine, rng: np.random.Generator, *shape: int) -> FloatArray
 def pairs(
     machine: Machine, gain: FloatArray, policy: Policy, rng: np.random.Generator
 ) -> tuple[Pair, ...]:
-    """Spawn pairs; `gain` f64[n, w] is the true one of each, layout luck included."""
+    """Spawn pairs; `gain` f64[n, w] is the true one of each."""
     n, w = gain.shape
     burst = 0.1 * (rng.random((n, 1)) < machine.burst) * rng.choice((-1, 1), (n, 1))
-    of_pair = gain + burst + machine.spawn * noise(machine, rng, n, 1)
+    incumbent, candidate = machine.layout * rng.standard_normal((2, n, 1))
+    of_pair = gain + burst + candidate - incumbent + machine.spawn * noise(machine, rng, n, 1)
     of_workload = of_pair + machine.workload * noise(machine, rng, n, w)
     d = of_workload[:, None] + machine.call * noise(machine, rng, n, policy.rounds, w)
     return tuple(map(Pair, 1e6 * np.exp(d / 2), 1e6 * np.exp(-d / 2)))
 
 
 def spreads(machine: Machine, policy: Policy, rng: np.random.Generator) -> tuple[float, float]:
-    """sigma0 and sigma_w as a baseline finds them: A/A pairs, some of them of null variants."""
-    variant = rng.random((policy.aa_pairs, 1)) < policy.aa_null_variants
-    luck = variant * sqrt(2) * machine.layout * rng.standard_normal((policy.aa_pairs, 1))
-    D = pairing.stack(pairs(machine, luck + NULL, policy, rng))
+    """sigma0 and sigma_w as a baseline finds them: A/A pairs of one text."""
+    D = pairing.stack(pairs(machine, np.tile(NULL, (policy.aa_pairs, 1)), policy, rng))
     return _upper(pairing.mean_over_workloads(D), policy), _upper(D, policy)
 
 
@@ -85,15 +82,13 @@ def _upper(values: FloatArray, policy: Policy) -> float:
     return upper_spread(values, level=policy.sigma_level, limit=policy.sigma_limit)
 
 
-def trial(row: Row, rng: np.random.Generator) -> tuple[Verdict, int]:
+def trial(row: Row, rng: np.random.Generator, policy: Policy = POLICY) -> tuple[Verdict, int]:
     """Drive `gate.step` to its verdict; also the number of pairs a real trial would have measured.
 
     Each phase is drawn whole: the gate decides at the same pair as if they came one by one.
     """
-    policy, machine = row.policy, row.machine
-    sigma0, sigma_w = spreads(machine, policy, rng)
-    layout = machine.layout * rng.standard_normal((2, policy.builds + 1))
-    gain = row.effect + machine.offset * rng.standard_normal()
+    sigma0, sigma_w = spreads(row.machine, policy, rng)
+    gain = row.effect + row.machine.offset * rng.standard_normal()
     evidence = Evidence(
         sigma0=sigma0, sigma_w=sigma_w, statements=(9, 8) if row.simpler else (9, 9)
     )
@@ -101,8 +96,7 @@ def trial(row: Row, rng: np.random.Generator) -> tuple[Verdict, int]:
     used = 0
     while (now := step(evidence, policy)).verdict is None:
         used += now.look.n if now.look else 0
-        luck = [layout_luck(row, layout, now.phase, p) for p in range(most[now.phase])]
-        drawn = pairs(machine, np.array(luck)[:, None] + gain, policy, rng)
+        drawn = pairs(row.machine, np.tile(gain, (most[now.phase], 1)), policy, rng)
         evidence = extended(evidence, now.phase, drawn)
     return now.verdict, used + now.verdict.pairs
 
@@ -110,14 +104,6 @@ def trial(row: Row, rng: np.random.Generator) -> tuple[Verdict, int]:
 def extended(evidence: Evidence, phase: str, drawn: tuple[Pair, ...]) -> Evidence:
     changes: dict[str, Any] = {phase: drawn}
     return replace(evidence, **changes)
-
-
-def layout_luck(row: Row, layout: FloatArray, phase: str, p: int) -> float:
-    """What the builds that run in pair p of a phase add; `layout` f64[arm, build]."""
-    a, b = (0, 0) if phase == "screen" else pairing.builds(p, row.policy.builds)
-    if not row.fresh_builds:
-        a, b = max(a - 1, 0), max(b - 1, 0)
-    return float(layout[1, b] - layout[0, a])
 
 
 def flat(gain: float, worst: float | None = None) -> FloatArray:
@@ -145,16 +131,12 @@ def rows() -> list[Row]:
 def layout_rows() -> list[Row]:
     table: list[Row] = []
     for layout in (0.005, 0.01, 0.02):
-        machine = Machine(layout=layout)
-        for builds in (3, 5):
-            policy, label = replace(POLICY, builds=builds), f"layout {layout:.1%}, {builds} builds"
-            table.append(Row("layout", f"{label}, 1.0x", machine, policy=policy))
-            table.append(Row("layout", f"{label}, 1.03x", machine, flat(1.03), policy))
-        label = f"layout {layout:.1%}, {POLICY.builds} builds, one of them screened, 1.0x"
-        table.append(Row("layout", label, machine, fresh_builds=False))
-    for offset in (0.005, 0.01):
-        label = f"offset {offset:.1%} in every build, 1.0x"
-        table.append(Row("layout", label, Machine(offset=offset)))
+        for gain in (1.0, 1.03):
+            label = f"layout {layout:.1%} in every spawn, {gain}x"
+            table.append(Row("layout", label, Machine(layout=layout), flat(gain)))
+    for layout in (0.005, 0.01, 0.02):
+        label = f"layout {layout:.1%} drawn once a trial, 1.0x"
+        table.append(Row("layout", label, Machine(offset=sqrt(2) * layout)))
     return table
 
 

@@ -57,7 +57,6 @@ class Policy:
 
     # A/A: the noise, measured
     aa_pairs: int = 20  # at baseline, about 15 s: the bound is 1.36 sigma, at 10 it is 1.59
-    aa_null_variants: float = 0.5  # share with renamed locals and padding: layout is noise
     blind_share: float = 0.1  # of trials also run as A/A, unseen by the agent
     sigma_level: float = 0.05  # sigma0 is the upper 95 % bound: too small multiplies false keeps
     sigma_limit: float = 5.0  # robust deviations at which an outlier is pulled in
@@ -75,7 +74,9 @@ class Policy:
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
     recall_queries: int = 2000  # pooled over a stage
     wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
-    wait_call_us: float = 30.0  # after this much a call: the thawed worker queues behind our clock
+    wait_call_us: float = (
+        200.0  # after this much a call: thawed and done, it queues behind our clock
+    )
     canary_band: float = (
         3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
     )

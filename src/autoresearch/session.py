@@ -21,9 +21,12 @@ from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
 from .phases import Known
 from .policy import POLICY, Policy
-from .runner import lease
+from .runner import builds, lease
 from .runner.bench import Place
+<<<<<<< HEAD
+=======
 from .runner.builds import lay_down
+>>>>>>> h-tests
 from .runner.pair import Runner
 from .stats.spread import upper_spread
 from .workspace import Workspace
@@ -162,6 +165,16 @@ class Session:
             core=core,
             others=others,
         )
+<<<<<<< HEAD
+        reference = place.state / "reference" / place.digest
+        if not (reference / "cache").exists():
+            reference.mkdir(parents=True, exist_ok=True)
+            for name, text in builds.drivers(self.target).items():
+                (reference / name).write_text(text)
+            (reference / "cache").mkdir(exist_ok=True)
+        return place
+=======
+>>>>>>> h-tests
 
     @contextmanager
     def measuring(self, who: str, say: Say) -> Iterator[Turn]:
@@ -169,7 +182,12 @@ class Session:
         (core, others), begun = lease.core_set(), time.monotonic()
         with lease.held(core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+<<<<<<< HEAD
+            builds.prune(place.state / "builds")
+            with self.runner(place) as bench:
+=======
             with self.runner(self._place(core, others)) as bench:
+>>>>>>> h-tests
                 self._check_unchanged()
                 yield Turn(bench, core, held - begun, time.monotonic() - held, start)
 

@@ -400,7 +400,8 @@ def test_the_example_is_what_a_ledger_writes() -> None:
 
 def evidence() -> Evidence:
     rng = np.random.default_rng(1)
-    pairs = [Pair(rng.random((5, 3)), rng.random((5, 3)), (n, 2), "hog" * (n == 1)) for n in (0, 1)]
+    times = rng.random((2, 2, 5, 3))
+    pairs = [Pair(*times[0], (0, 32)), Pair(*times[1], (16, 4080), void="hog")]
     pairs.append(Pair(np.zeros((0, 3)), np.full((1, 3), np.nan)))
     facts = {"workloads": ("a", "b"), "hidden": ("c",), "statements": (9, 8)}
     fault = Fault("crash", "signal 11")
@@ -413,7 +414,7 @@ def test_pairs_come_back_bit_for_bit(ledger: Ledger) -> None:
     got = ledger.evidence(next(ledger.trials()))
     assert replace(got, screen=(), confirm=()) == replace(given, screen=(), confirm=())
     for mine, theirs in zip(given.screen + given.confirm, got.screen + got.confirm, strict=True):
-        assert (mine.builds, mine.void) == (theirs.builds, theirs.void)
+        assert (mine.shifts, mine.void) == (theirs.shifts, theirs.void)
         np.testing.assert_array_equal(mine.incumbent_ns, theirs.incumbent_ns, strict=True)
         np.testing.assert_array_equal(mine.candidate_ns, theirs.candidate_ns, strict=True)
     assert row.extra["pairs"] and ledger.verify() == ()
