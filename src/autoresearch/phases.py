@@ -124,7 +124,10 @@ def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) 
         if ns > cap:
             told = f"prepare took {ns / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"
             raise ArmFault(KernelFault("timeout", told), CANDIDATE)
-    held, most = measured.prepared_bytes[CANDIDATE], policy.prepare_memory * known.held_bytes
-    if most and held > most + SMALL:
+    held, most = (
+        measured.prepared_bytes[CANDIDATE],
+        policy.prepare_memory * known.held_bytes + SMALL,
+    )
+    if known.held_bytes and held > most:
         told = f"prepared data takes {held / _MB:.0f} MB, {most / _MB:.0f} MB is allowed"
         raise ArmFault(KernelFault("revert", told), CANDIDATE)

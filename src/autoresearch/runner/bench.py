@@ -170,14 +170,17 @@ class Worker:
             )
 
     def status(self) -> dict[str, int]:
-        """High-water mark and resident size in bytes, time waited for a core in ns."""
+        """High-water mark and resident size in bytes, time waited for a core in ns. The shared inputs
+        and outputs do not count: they are the harness's, and become resident as they are used."""
         text = Path(f"/proc/{self.pid}/status").read_text()
-        lines = dict(line.split(":", 1) for line in text.splitlines() if line.startswith("Vm"))
-        kb = {name: int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")}
+        lines = dict(line.split(":", 1) for line in text.splitlines())
+        peak, resident, shared = (
+            int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
+        )
         run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
         return {
-            "peak": kb["VmHWM"],
-            "resident": kb["VmRSS"],
+            "peak": peak - shared,
+            "resident": resident - shared,
             "run_ns": int(run),
             "waited_ns": int(waited),
         }
