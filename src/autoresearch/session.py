@@ -23,10 +23,6 @@ from .phases import Known
 from .policy import POLICY, Policy
 from .runner import builds, lease
 from .runner.bench import Place
-<<<<<<< HEAD
-=======
-from .runner.builds import lay_down
->>>>>>> h-tests
 from .runner.pair import Runner
 from .stats.spread import upper_spread
 from .workspace import Workspace
@@ -159,22 +155,14 @@ class Session:
             folder=self.entry.folder,
             state=state,
             digest=self.digest,
-            reference=lay_down(state / "reference", self.target, text, here, secret).directory,
+            reference=builds.lay_down(
+                state / "reference", self.target, text, here, secret
+            ).directory,
             secret=secret,
             machine=here,
             core=core,
             others=others,
         )
-<<<<<<< HEAD
-        reference = place.state / "reference" / place.digest
-        if not (reference / "cache").exists():
-            reference.mkdir(parents=True, exist_ok=True)
-            for name, text in builds.drivers(self.target).items():
-                (reference / name).write_text(text)
-            (reference / "cache").mkdir(exist_ok=True)
-        return place
-=======
->>>>>>> h-tests
 
     @contextmanager
     def measuring(self, who: str, say: Say) -> Iterator[Turn]:
@@ -182,12 +170,9 @@ class Session:
         (core, others), begun = lease.core_set(), time.monotonic()
         with lease.held(core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-<<<<<<< HEAD
+            place = self._place(core, others)
             builds.prune(place.state / "builds")
             with self.runner(place) as bench:
-=======
-            with self.runner(self._place(core, others)) as bench:
->>>>>>> h-tests
                 self._check_unchanged()
                 yield Turn(bench, core, held - begun, time.monotonic() - held, start)
 
