@@ -114,6 +114,7 @@ def _homes() -> set[str]:
 def clean_environment() -> dict[str, str]:
     """An environment built from scratch: nothing a caller exported reaches a measurement."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    one["NUMBA_USE_LLVMLITE_MEMORY_MANAGER"] = "1"  # the default on aarch64 only; see shift.py
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
 
 

@@ -22,7 +22,7 @@ from numba.core import caching
 
 from ..model import Op, Target
 from . import driver, layout, wire
-from .shift import shift
+from .shift import make_room, shift
 
 Arrays = dict[str, layout.Array]
 
@@ -80,6 +80,7 @@ def load_drive(op: str) -> Any:
 def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[str, Any]]:
     """The kernel module and a driver per op, compiled (or loaded from the cache) from types
     alone: no machine code of the candidate runs, so what is cached is what its source says."""
+    make_room()
     kernels = load(request["build_dir"])
     types_of = _setup_types(target, kernels)
     drives = {op: load_drive(op) for op in target.ops}
