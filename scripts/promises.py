@@ -48,7 +48,7 @@ def _ledger(ledger: Ledger, rows: Sequence[Trial]) -> Iterator[str]:
     if [line.split("\t")[-1] for line in lines] != shown:
         yield f"results.tsv has {len(lines)} rows, the ledger {len(shown)}, or they differ"
     for name in ("journal", "running"):
-        yield from (f"left: {path}" for path in (ledger.folder / name).glob("*"))
+        yield from (f"left: {path}" for path in (ledger.folder / name).glob("*.json"))
     try:
         FileLock(ledger.folder / "lock", timeout=0).acquire().lock.release()
     except Timeout:
