@@ -226,7 +226,7 @@ def _ended(chaos: Chaos, kind: str, trial: subprocess.Popen[bytes]) -> str:
     if rng.random() < LATE:
         wait = rng.uniform(0, LATE_S)
         while trial.poll() is None and not list(chaos.ledger.folder.glob("journal/*.json")):
-            time.sleep(0.0005)
+            time.sleep(0.002)
     try:
         trial.wait(wait)
     except subprocess.TimeoutExpired:

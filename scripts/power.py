@@ -75,7 +75,8 @@ class Lab:
             slower = by_op(outcome.labels, gains(outcome.pairs).mean(axis=0))
             print("surplus now:", ", ".join(f"{op} {math.exp(x):.4f}x" for op, x in slower.items()))
             for op, seen in slower.items():
-                self.share[op] *= (gain - 1) / max(math.expm1(seen), 0.001)
+                wanted = (gain - 1) / max(math.expm1(seen), 0.001)
+                self.share[op] *= min(4.0, max(0.25, wanted))  # one noisy look must not run away
         null = self.fixed((self.incumbent, self.incumbent), "screen", self.session.policy.aa_pairs)
         D = gains(null.pairs)
         sigma0, sigma_w = upper_spread(D.mean(axis=1)), upper_spread(D)
@@ -83,7 +84,7 @@ class Lab:
         print(f"noise: sigma0 {sigma0:.4f}, sigma_w {sigma_w:.4f}")
 
     def truth(self) -> None:
-        """What the candidate truly gains: all layouts, several draws of hidden shapes."""
+        """What the candidate truly gains, over several draws of hidden shapes."""
         X: list[float] = []
         for _ in range(TRUTHS):
             outcome = self.fixed((self.incumbent, self.candidate), "audit", PER_TRUTH)

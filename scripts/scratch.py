@@ -3,7 +3,6 @@
 Knows where targets live and how to start the real command line; measures nothing.
 """
 
-import math
 import os
 import shutil
 import subprocess
@@ -14,15 +13,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from autoresearch import baseline as starting
+from autoresearch.runner.bench import Stage
+from autoresearch.runner.pair import Measured, Runner
 from autoresearch.session import Session
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = ROOT / "tests" / "toyroot"
 WHO = ("-c", "user.name=scratch", "-c", "user.email=scratch@localhost")
+
+
+class Deaf(Runner):
+    """Lets no pair be void: for projects in which nobody believes a speed."""
+
+    def measure(self, stage: Stage, *rest: Any) -> Measured:
+        measured = super().measure(stage, *rest)
+        return replace(measured, pair=replace(measured.pair, void=""))
 
 
 @contextmanager
@@ -55,13 +65,8 @@ def command(root: Path, *words: str) -> list[str]:
 
 
 def baseline(root: Path, target: str) -> None:
-    """Make the present kernel the incumbent on a machine however busy: no pair is void.
-
-    For projects in which nobody believes a speed; the digest is that of the real policy.
-    """
-    session = Session.open(root, target, print)
-    deaf = replace(session.policy, wait_share=math.inf, canary_band=math.inf, aa_pairs=3)
-    row = starting.run(replace(session, policy=deaf), print, lambda step: None)
+    """Make the present kernel the incumbent, however busy the machine is."""
+    row = starting.run(Session.open(root, target, print, runner=Deaf), print, lambda step: None)
     if row.result.verdict != "baseline":
         sys.exit(f"no baseline of {target}: {row.result.reason}")
 

@@ -118,8 +118,10 @@ class Toy:
     heard: list[str] = field(default_factory=list)
 
     @classmethod
-    def made(cls, root: Path) -> Toy:
-        shutil.copytree(HERE, root, ignore=shutil.ignore_patterns("__pycache__"))
+    def made(cls, root: Path, home: Path = HERE) -> Toy:
+        """A fresh repository with the targets below `home`; its roofline is no probe's."""
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(home / "targets", root / "targets", ignore=ignore)
         toy = cls(root)
         for words in ("init -qb main", "add -A", "commit -qm start"):
             toy.git(*words.split())

@@ -32,6 +32,7 @@ def run(session: Session, say: Say) -> Trial:
         )
         trial = rows.filled(session, trial, experiment.check(), bench.tier)
         cases = len(bench.facts["battery"])
+        begun += turn.waited_s
     if trial.result.correctness != "pass":
         return _told(trial, trial.result.verdict, trial.result.reason, begun)
     return _told(trial, "baseline", f"correct on all {cases} cases of the battery", begun)

@@ -74,7 +74,9 @@ class Policy:
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
     recall_queries: int = 2000  # pooled over a stage
     wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
-    wait_call_us: float = 30.0  # after this much a call: the thawed worker queues behind our clock
+    wait_call_us: float = (
+        200.0  # after this much a call: thawed and done, it queues behind our clock
+    )
     canary_band: float = (
         3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
     )

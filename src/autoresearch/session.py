@@ -21,9 +21,8 @@ from .machine import Machine, Roofline
 from .model import KEPT, Target, Trial
 from .phases import Known
 from .policy import POLICY, Policy
-from .runner import lease
+from .runner import builds, lease
 from .runner.bench import Place
-from .runner.builds import drivers
 from .runner.pair import Runner
 from .stats.spread import upper_spread
 from .workspace import Workspace
@@ -162,7 +161,7 @@ class Session:
         reference = place.state / "reference" / place.digest
         if not (reference / "cache").exists():
             reference.mkdir(parents=True, exist_ok=True)
-            for name, text in drivers(self.target).items():
+            for name, text in builds.drivers(self.target).items():
                 (reference / name).write_text(text)
             (reference / "cache").mkdir(exist_ok=True)
         return place
@@ -173,6 +172,7 @@ class Session:
         place, begun = self.place(), time.monotonic()
         with lease.held(place.core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            builds.prune(place.state / "builds")
             with self.runner(place) as bench:
                 self._check_unchanged()
                 yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)

@@ -73,7 +73,7 @@ def drivers(target: Target) -> dict[str, str]:
 
 def prune(folder: Path, keep: int = 40) -> None:
     """Drop the least recently used builds: a night makes hundreds, a few MB each."""
-    old = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)[:-keep]
+    old = sorted(folder.glob("*/"), key=lambda p: p.stat().st_mtime)[:-keep]
     for directory in old:
         shutil.rmtree(directory, ignore_errors=True)
 
