@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 from fake import SEED, UNSEEN, Toy
+from hypothesis import settings
 
 from autoresearch.policy import Stage
 from autoresearch.runner import lease
 from autoresearch.runner.pair import Runner
+
+# No test asserts a time, and CI asks the same questions in every run.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Few pairs, and each counts on however busy a machine: enough to tell right from wrong and much
 # slower from as fast, not to bound the rate of false keeps.
