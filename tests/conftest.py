@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake import SEED, UNSEEN, Toy
+from fake import BRIEF, SEED, Toy
 from hypothesis import settings
 
-from autoresearch.policy import Stage
 from autoresearch.runner import lease
 from autoresearch.runner.pair import Runner
 
@@ -19,20 +17,6 @@ from autoresearch.runner.pair import Runner
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
-
-# Few pairs, and each counts on however busy a machine: enough to tell right from wrong and much
-# slower from as fast, not to bound the rate of false keeps.
-BRIEF = replace(
-    UNSEEN,
-    rounds=2,
-    aa_pairs=3,
-    screen=Stage(0.0, math.log(1.02), first=3, cap=4),
-    confirm=Stage(math.log(1.005), math.log(1.025), first=5, cap=8),
-    tie_pairs=3,
-    guard_looks=(5, 8),
-    wait_share=math.inf,
-    canary_band=math.inf,
-)
 
 
 @pytest.fixture(scope="session")

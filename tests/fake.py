@@ -5,6 +5,7 @@ All else that a trial touches is real: git, the ledger, the screen, the gate.
 
 from __future__ import annotations
 
+import math
 import re
 import runpy
 import shutil
@@ -20,6 +21,7 @@ from autoresearch import baseline, machine, trial
 from autoresearch.machine.roofline import Roofline, save
 from autoresearch.model import Pair, Trial
 from autoresearch.policy import POLICY, Policy
+from autoresearch.policy import Stage as Bounds
 from autoresearch.runner.bench import KernelFault, Place, Stage
 from autoresearch.runner.builds import Build
 from autoresearch.runner.pair import CANDIDATE, ArmFault, Measured
@@ -30,6 +32,20 @@ TOY = HERE / "targets" / "toy"
 SEED = (TOY / "reference.py").read_text()
 MB = 1 << 20
 UNSEEN = replace(POLICY, blind_share=0.0)  # no A/A trial beside a trial
+# Few pairs, and each counts on however busy a machine: enough to tell right from wrong and much
+# slower from as fast, not to bound the rate of false keeps.
+BRIEF = replace(
+    UNSEEN,
+    rounds=2,
+    min_call_ms=4.0,  # hundreds of operations a call: cheats that begin honestly show themselves
+    aa_pairs=3,
+    screen=Bounds(0.0, math.log(1.02), first=3, cap=4),
+    confirm=Bounds(math.log(1.005), math.log(1.025), first=5, cap=8),
+    tie_pairs=3,
+    guard_looks=(5, 8),
+    wait_share=math.inf,
+    canary_band=math.inf,
+)
 
 
 def kernel(speed: float = 1.0, fault: str = "", more: str = "") -> bytes:

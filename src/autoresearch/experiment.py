@@ -166,7 +166,9 @@ class Experiment:
     def _lay_down(self, kernel: Kernel) -> Build:
         place, target = self.bench.place, self.bench.target
         folder = place.state / "builds"
-        return builds.lay_down(folder, target, kernel.text, place.machine, kernel.label)
+        return builds.lay_down(
+            folder, target, kernel.text, place.machine, place.secret, kernel.label
+        )
 
     def _check(self) -> None:
         with self._timed("draw"):

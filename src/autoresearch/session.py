@@ -145,37 +145,36 @@ class Session:
     def workspace(self) -> Workspace:
         return self.project.workspace
 
-    def place(self) -> Place:
-        """Where a bench for this target works; lays the reference's drivers down."""
-        core, others = lease.core_set()
-        place = Place(
+    def _place(self, core: int, others: tuple[int, ...]) -> Place:
+        """Where a bench for this target works; lays the reference down."""
+        state, secret = self.ledger.folder, self.ledger.secret()
+        text = (self.entry.path / "reference.py").read_bytes()
+        here = self.machine.id
+        return Place(
             root=self.project.root,
             folder=self.entry.folder,
-            state=self.ledger.folder,
+            state=state,
             digest=self.digest,
-            secret=self.ledger.secret(),
-            machine=self.machine.id,
+            reference=builds.lay_down(
+                state / "reference", self.target, text, here, secret
+            ).directory,
+            secret=secret,
+            machine=here,
             core=core,
             others=others,
         )
-        reference = place.state / "reference" / place.digest
-        if not (reference / "cache").exists():
-            reference.mkdir(parents=True, exist_ok=True)
-            for name, text in builds.drivers(self.target).items():
-                (reference / name).write_text(text)
-            (reference / "cache").mkdir(exist_ok=True)
-        return place
 
     @contextmanager
     def measuring(self, who: str, say: Say) -> Iterator[Turn]:
         """Hold this machine's lease and an open bench; everything started dies at the end."""
-        place, begun = self.place(), time.monotonic()
-        with lease.held(place.core, who, WAIT_S, say):
+        (core, others), begun = lease.core_set(), time.monotonic()
+        with lease.held(core, who, WAIT_S, say):
             held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            place = self._place(core, others)
             builds.prune(place.state / "builds")
             with self.runner(place) as bench:
                 self._check_unchanged()
-                yield Turn(bench, place.core, held - begun, time.monotonic() - held, start)
+                yield Turn(bench, core, held - begun, time.monotonic() - held, start)
 
     def _check_unchanged(self) -> None:
         """The oracle loaded what lies on disk now; the digest is as old as the wait was long."""

@@ -1,11 +1,11 @@
 # class: 12
-# tries: keeps results in scratch under a fingerprint of seven sampled values of x; right every
+# tries: keeps results in scratch under a fingerprint of seven sampled values of x; right nearly every
 #   time, and fast wherever a harness repeats its inputs
 # fails: inputs are unique per call and workers are fresh in every pair, so the memo never hits and
 #   costs a little
 # wall: sealed call
 # screen: passes
-# expect: revert
+# expect: revert incorrect
 
 import numpy as np
 from numba import njit

@@ -1,12 +1,12 @@
 # class: 36
 # tries: keeps duplicates of its descriptors, says done at the start of each operation and only then
 #   computes
-# fails: the worker is stopped as soon as it says done: what it had not yet written is poison, and
-#   later tokens are out of turn
+# fails: where descriptors can be duplicated at all, the worker is stopped as soon as it says done:
+#   what it had not yet written is poison, and later tokens are out of turn
 # wall: sealed call
 # screen: bypassed
 # refusal: import os
-# expect: incorrect crash tampered timeout
+# expect: incorrect crash tampered timeout revert refused
 
 import os
 import stat

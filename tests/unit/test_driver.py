@@ -137,14 +137,6 @@ def test_parameters_are_the_drivers_arguments(which, example) -> None:
     assert signature == f"drive({', '.join(['_n', *names])})"
 
 
-def test_layout_variants_differ_in_their_padding_alone() -> None:
-    texts = [driver.source(POSTING, "two", v) for v in range(len(driver.NOPS))]
-    for text, nops in zip(texts, driver.NOPS, strict=True):
-        assert f"_pad = nops({nops})" in text
-        assert text.splitlines()[1:][5:] == texts[0].splitlines()[1:][5:] or nops
-    assert len(set(texts)) == len(texts)
-
-
 def test_entry_points_are_every_function_a_kernel_must_define() -> None:
     assert driver.entry_points(PQ) == {
         "prepare": ["codebook", "codes"],

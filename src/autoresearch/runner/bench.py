@@ -43,7 +43,8 @@ class KernelFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how a bench works: state directory, the ledger's secret, core sets.
+    """Where and how a bench works: state directory, the reference's build, the ledger's secret,
+    core sets.
 
     `core` is shared by this process and the kernel under the clock; `others` serve the oracle.
     """
@@ -52,6 +53,7 @@ class Place:
     folder: str
     state: Path
     digest: str
+    reference: Path
     secret: bytes
     machine: str
     core: int
@@ -274,9 +276,8 @@ class Bench:
     def _opening(self) -> dict[str, str]:
         place = self.place
         return {
-            "root": str(place.root),
-            "folder": place.folder,
-            "reference_dir": str(place.state / "reference" / place.digest),
+            "target": str(place.root / "targets" / place.folder),
+            "reference": str(place.reference),
             "vault": str(place.state / "static" / place.digest),
             "secret": place.secret.hex(),
         }

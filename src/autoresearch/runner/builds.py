@@ -7,6 +7,7 @@ kernel, its drivers, `simd` and the versions cannot return yesterday's kernel.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import platform
 import shutil
@@ -34,34 +35,44 @@ class Build:
     def cache(self) -> Path:
         return self.directory / "cache"
 
+    @property
+    def _seal(self) -> Path:
+        return self.directory / "seal"
+
     def sealed(self, secret: bytes) -> bool:
-        """Whether it was compiled and its cache is what we left there."""
+        """Whether it was compiled, and nothing in it was changed, added or removed since."""
         try:
-            return (self.directory / "seal").read_text() == self._tag(secret)
+            return hmac.compare_digest(self._seal.read_bytes(), self._tag(secret))
         except OSError:
             return False
 
     def seal(self, secret: bytes) -> None:
-        """Record that it is compiled, under a code over every byte of the cache."""
-        (self.directory / "seal").write_text(self._tag(secret))
+        """Record that it is compiled, under a code over every file and every byte."""
+        self._seal.write_bytes(self._tag(secret))
 
-    def _tag(self, secret: bytes) -> str:
+    def _tag(self, secret: bytes) -> bytes:
         hashed = hashlib.blake2b(key=secret, digest_size=16)
-        for file in sorted((*self.cache.iterdir(), *self.directory.glob("*.py"))):
-            hashed.update(file.name.encode() + b"\0" + file.read_bytes())
-        return hashed.hexdigest()
+        for path in sorted(set(self.directory.rglob("*")) - {self._seal}):
+            data = path.read_bytes() if path.is_file() else b""
+            hashed.update(f"{path.relative_to(self.directory)}\0{len(data)}\0".encode() + data)
+        return hashed.hexdigest().encode()
 
 
-def lay_down(folder: Path, target: Target, text: bytes, machine: str, label: str = "") -> Build:
-    """Write kernel and drivers into their build directory (or find them there)."""
+def lay_down(
+    folder: Path, target: Target, text: bytes, machine: str, secret: bytes, label: str = ""
+) -> Build:
+    """The build directory of a kernel: as it was left, or empty but for kernel and drivers.
+
+    numba loads whatever its cache holds: a directory that the seal does not vouch for goes.
+    """
     sources = {"kernels.py": text.decode()} | drivers(target)
     digest = _digest(sources, machine + label)
     build = Build(folder / digest, digest)
-    if not (build.directory / "sources").exists():
-        build.cache.mkdir(parents=True, exist_ok=True)
+    if not build.sealed(secret):
+        shutil.rmtree(build.directory, ignore_errors=True)
+        build.cache.mkdir(parents=True)
         for name, source in sources.items():
             (build.directory / name).write_text(source)
-        (build.directory / "sources").touch()
     os.utime(build.directory)
     return build
 

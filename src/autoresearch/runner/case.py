@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Case:
     def __init__(
         self,
         target: Target,
-        inputs: ModuleType,
+        inputs: SimpleNamespace,
         workload: Workload,
         static: Mapping[str, layout.Array],
         operations: int,

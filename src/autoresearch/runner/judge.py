@@ -10,23 +10,24 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import gc
-import importlib
 import mmap
 import os
+import runpy
 import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba.core import caching
 
 from ..errors import Refusal
 from ..model import Workload
 from . import layout, wire, worker
+from .builds import Build
 from .case import Case
 from .vault import Vault
 
@@ -99,26 +100,28 @@ class _Shared:
         return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def _ran(path: Path) -> SimpleNamespace:
+    """What a target's file defines. Its text is run and nothing of the package around it: byte code
+    and other files there could be anyone's, as no digest covers them."""
+    return SimpleNamespace(**runpy.run_path(str(path)))
+
+
 class Judge:
     """Answers the harness's requests about one target; holds the stages it was asked to draw."""
 
-    def __init__(self, root: str, folder: str, reference_dir: str, vault: Vault) -> None:
-        sys.path[:0] = [root, reference_dir]
-        package = f"targets.{folder}"
-        self.inputs = importlib.import_module(f"{package}.inputs")
-        self.target = importlib.import_module(f"{package}.run_experiment").TARGET
-        self.reference = importlib.import_module(f"{package}.reference")
+    def __init__(self, target: Path, reference: Path, vault: Vault) -> None:
+        self.inputs = _ran(target / "inputs.py")
+        self.target = _ran(target / "run_experiment.py").TARGET
         self.vault = vault
         self.stages: dict[int, Stage] = {}
-        self.drives = self._load_reference()
+        self._compile(Build(reference, reference.name))
 
-    def _load_reference(self) -> dict[str, Any]:
-        """The reference behind the same generated driver, its machine code cached per digest."""
-        caching.CacheImpl._locator_classes = [_ReferenceLocator]
-        sys.modules["kernels"] = self.reference
-        for function in vars(self.reference).values():
-            worker.cached(function)
-        return {name: worker.load_drive(name) for name in self.target.ops}
+    def _compile(self, build: Build) -> None:
+        """The reference behind the same generated drivers as any kernel."""
+        request = {"build_dir": str(build.directory), "shift": 0}
+        self.reference, self.drives = worker.compiled(request, self.target)
+        if not build.sealed(self.vault.secret):
+            build.seal(self.vault.secret)
 
     def facts(self) -> dict[str, Any]:
         work = [self._work(w) for w in self.inputs.WORKLOADS]
@@ -196,14 +199,6 @@ class Judge:
         return {}
 
 
-class _ReferenceLocator(worker.Locator):
-    """The reference's machine code lies beside its drivers, in a directory named by the digest."""
-
-    def __init__(self, py_func: Any, py_file: str) -> None:
-        super().__init__(py_func, py_file)
-        self.path = str(Path(sys.path[1]) / "cache")
-
-
 def serve(sock: socket.socket, judge: Judge) -> None:
     """Answer until the harness closes the socket; `load` and `check` come between timed calls."""
     gc.freeze()
@@ -242,9 +237,11 @@ def main(fd: int) -> None:
     request, _ = wire.receive(sock)
     vault = Vault(Path(request["vault"]), bytes.fromhex(request["secret"]))
     try:
-        judge = Judge(request["root"], request["folder"], request["reference_dir"], vault)
+        judge = Judge(Path(request["target"]), Path(request["reference"]), vault)
     except Exception as error:  # noqa: BLE001 - so may loading it
-        what = f"Target {request['folder']} cannot be loaded: {type(error).__name__}: {error}."
+        what = (
+            f"The target in {request['target']} cannot be loaded: {type(error).__name__}: {error}."
+        )
         wire.send(sock, {"refusal": [what, "Correct its files (see docs/adding-a-target.md)."]})
         return
     wire.send(sock, judge.facts())

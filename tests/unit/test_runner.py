@@ -1,0 +1,383 @@
+"""The trusted half of the sealed call: cases and their checks, builds and seals, lease, vault."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import runpy
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fake import SEED, TOY, FakeRunner
+
+from autoresearch import draw
+from autoresearch.errors import Refusal
+from autoresearch.model import Workload
+from autoresearch.runner import builds, driver, layout, lease
+from autoresearch.runner.builds import lay_down
+from autoresearch.runner.case import Case
+from autoresearch.runner.vault import Vault
+
+TARGET = FakeRunner.target
+INPUTS = SimpleNamespace(**runpy.run_path(str(TOY / "inputs.py")))
+SECRET = b"s" * 32
+
+
+def plain(text: str) -> dict[str, Any]:
+    """The functions of a text as Python runs them, without numba."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+    kept = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    found: dict[str, Any] = {"np": np}
+    exec(compile(ast.Module(kept, []), "plain", "exec"), found)
+    return found
+
+
+REFERENCE = plain(SEED)
+
+
+def case(op: str, n: int = 20, misaligned: bool = False, dist: str = "normal") -> Case:
+    """A case of three operations in two batches, drawn and answered."""
+    workload = Workload(op, {"n": n, "dist": dist})
+    rng = np.random.default_rng(1)
+    static = INPUTS.static(rng, workload.spec)
+    made = Case(TARGET, INPUTS, workload, static, 3, misaligned)
+    made.draw(2, rng)
+    drive = plain(driver.source(TARGET, op))["drive"]
+    drive.__globals__.update(REFERENCE)
+    made.answer(SimpleNamespace(**REFERENCE), drive)
+    return made
+
+
+def written(made: Case, batch: int) -> tuple[layout.Array, layout.Array]:
+    """What an honest call leaves in the outputs, and the poison that lay there before."""
+    poison = np.random.default_rng(batch).integers(0, 256, made.regions["out"].size, np.uint8)
+    out = poison.copy()
+    views = made.regions["out"].views(out)
+    for places, expected in zip(made.places[batch], made.expected[batch], strict=True):
+        for name, (begin, end) in places.items():
+            views[name][begin:end] = np.ravel(expected[name])
+    return out, poison
+
+
+# Cases
+
+EVERY = [(op, odd) for op in ("weigh", "select") for odd in (False, True)]
+
+
+@pytest.mark.parametrize(("op", "misaligned"), EVERY)
+def test_what_the_reference_answers_is_right(op: str, misaligned: bool) -> None:
+    made = case(op, misaligned=misaligned)
+    for batch in range(2):
+        assert made.check(batch, *written(made, batch)) is None
+
+
+def test_no_operations_inputs_come_twice() -> None:
+    made = case("weigh")
+    seen = [view["x"].tobytes() for view in map(made.regions["each"].views, made.images)]
+    assert len(set(seen)) == 2
+    views = made.regions["each"].views(made.images[0])
+    pieces = [views["x"][a:b].tobytes() for a, b in views["x_at"]]
+    assert len(set(pieces)) == 3
+
+
+def test_an_image_holds_what_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[dict[str, Any]] = []
+    each = INPUTS.each
+    monkeypatch.setattr(INPUTS, "each", lambda *a: drawn.append(each(*a)) or drawn[-1])
+    made = case("select", misaligned=True)
+    for image, batch in zip(made.images, (drawn[:3], drawn[3:]), strict=True):
+        views = made.regions["each"].views(image)
+        for i, operation in enumerate(batch):
+            begin, end = views["x_at"][i]
+            assert np.array_equal(views["x"][begin:end], operation["x"])
+            assert views["bound"][i] == operation["bound"]
+
+
+def put(name: str, change: Callable[[Any], Any]) -> Callable[[Case, layout.Array], None]:
+    """Change the first entry of output `name` in operation 1."""
+
+    def act(made: Case, out: layout.Array) -> None:
+        at = made.places[0][1][name][0]
+        view = made.regions["out"].views(out)[name]
+        view[at] = change(view[at])
+
+    return act
+
+
+def margin(name: str, side: int, at: int) -> Callable[[Case, layout.Array], None]:
+    """Write one byte outside an output and its slack, `at` bytes into that margin."""
+
+    def act(made: Case, out: layout.Array) -> None:
+        extent = next(e for e in made.regions["out"].extents if e.name == name)
+        extent.margins(out)[side][at] ^= 1
+
+    return act
+
+
+WRONG = {
+    "off by one in a sum": ("weigh", put("total", lambda v: v + 1), r"operation 1: total\[0\] is"),
+    "NaN": ("weigh", put("total", lambda v: np.nan), r"operation 1: total\[0\] is nan"),
+    "off by one in a row": ("select", put("rows", lambda v: v + 1), r"operation 1: rows\[0\] is"),
+    "a count too many": ("select", put("n", lambda v: v + 1), "operation 1: n is 11, expected 10"),
+    "a count too few": ("select", put("n", lambda v: v - 1), "operation 1: n is 9, expected 10"),
+    "a huge count": ("select", put("n", lambda v: 1 << 62), "operation 1: n is"),
+    "a negative count": ("select", put("n", lambda v: -1), "operation 1: n is -1"),
+    "a write before": ("select", margin("rows", 0, -1), "rows was written over 64 bytes outside"),
+    "a write behind": ("select", margin("n", 1, 0), "n was written over 64 bytes outside"),
+}
+
+
+@pytest.mark.parametrize(("op", "act", "told"), WRONG.values(), ids=WRONG)
+def test_a_wrong_output_is_named(op: str, act: Callable[..., None], told: str) -> None:
+    made = case(op)
+    out, poison = written(made, 0)
+    act(made, out)
+    found = made.check(0, out, poison)
+    assert found is not None
+    assert re.search(told, found), found
+
+
+@pytest.mark.parametrize(("op", "misaligned"), EVERY)
+def test_an_output_that_was_not_written_is_wrong(op: str, misaligned: bool) -> None:
+    made = case(op, misaligned=misaligned)
+    _, poison = written(made, 0)
+    assert made.check(0, poison.copy(), poison)
+
+
+@pytest.mark.parametrize("op", ["weigh", "select"])
+def test_the_last_batchs_output_is_stale(op: str) -> None:
+    made = case(op, n=50)
+    out, poison = written(made, 1)
+    assert made.check(0, out, poison)
+
+
+def test_over_copies_into_the_slack_are_legal() -> None:
+    made = case("select")
+    out, poison = written(made, 0)
+    for extent in made.regions["out"].extents:
+        begin = extent.offset + extent.start
+        out[begin - layout.SLACK : begin] = 0
+        out[begin + extent.nbytes : begin + extent.nbytes + layout.SLACK] = 0
+    assert made.check(0, out, poison) is None
+
+
+def test_an_operation_may_be_empty() -> None:
+    made = case("select", n=0)
+    assert made.check(0, *written(made, 0)) is None
+
+
+# Builds
+
+
+def build(folder: Path, **changed: Any) -> builds.Build:
+    facts = {"target": TARGET, "text": SEED.encode(), "machine": "here", "secret": SECRET}
+    return lay_down(folder, **facts | changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"text": SEED.encode() + b"#\n"},
+        {"machine": "there"},
+        {"label": "audit"},
+        {"target": replace(TARGET, scratch="")},
+    ],
+    ids=["text", "machine", "label", "drivers"],
+)
+def test_a_build_is_named_by_all_that_enters_it(tmp_path: Path, changed: dict[str, Any]) -> None:
+    assert build(tmp_path).digest == build(tmp_path).digest
+    assert build(tmp_path, **changed).digest != build(tmp_path).digest
+
+
+@pytest.mark.parametrize("package", ["numpy", "numba", "llvmlite"])
+def test_a_build_is_named_by_the_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    before = build(tmp_path).digest
+    version = builds.version
+    monkeypatch.setattr(builds, "version", lambda p: "0" if p == package else version(p))
+    assert build(tmp_path).digest != before
+
+
+def compiled(folder: Path) -> builds.Build:
+    """A build with something in its cache, sealed."""
+    made = build(folder)
+    (made.cache / "drive_weigh.nbc").write_bytes(b"code")
+    made.seal(SECRET)
+    assert made.sealed(SECRET)
+    return made
+
+
+TAMPERING = {
+    "cache edited": lambda b: (b.cache / "drive_weigh.nbc").write_bytes(b"evil"),
+    "cache file added": lambda b: (b.cache / "more.nbi").write_bytes(b"evil"),
+    "cache file removed": lambda b: (b.cache / "drive_weigh.nbc").unlink(),
+    "kernel edited": lambda b: (b.directory / "kernels.py").write_text("evil"),
+    "driver edited": lambda b: (b.directory / "drive_weigh.py").write_text("evil"),
+    "package in front": lambda b: (b.directory / "kernels").mkdir(),
+    "byte code": lambda b: (b.directory / "kernels.cpython-311.pyc").write_bytes(b"evil"),
+    "library in front": lambda b: (b.directory / "kernels.so").write_bytes(b"evil"),
+    "seal edited": lambda b: (b.directory / "seal").write_text("0" * 32),
+    "seal gone": lambda b: (b.directory / "seal").unlink(),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERING.values(), ids=TAMPERING)
+def test_a_build_that_was_touched_is_written_anew(tmp_path: Path, tamper: Any) -> None:
+    made = compiled(tmp_path)
+    tamper(made)
+    assert not made.sealed(SECRET)
+    again = build(tmp_path)
+    assert {p.name for p in again.directory.rglob("*")} == {
+        *("kernels.py", "drive_weigh.py", "drive_select.py", "cache"),
+    }
+    assert (again.directory / "kernels.py").read_text() == SEED
+
+
+def test_a_build_that_was_not_touched_is_used_again(tmp_path: Path) -> None:
+    compiled(tmp_path)
+    assert build(tmp_path).sealed(SECRET)
+
+
+def test_a_seal_under_another_secret_says_nothing(tmp_path: Path) -> None:
+    assert not compiled(tmp_path).sealed(b"t" * 32)
+
+
+def object_file(code: bytes, rest: bytes) -> bytes:
+    """The least ELF object with one executable section and one other."""
+    head, size = 0x40, 0x40
+    table = head + len(code) + len(rest)
+    elf = bytearray(b"\x7fELF".ljust(head, b"\0"))
+    struct.pack_into("<Q10xHH", elf, 0x28, table, size, 2)
+    sections = b""
+    for flags, at, length in ((6, head, len(code)), (2, head + len(code), len(rest))):
+        sections += struct.pack("<8xQQQQ24x", flags, 0, at, length)
+    return bytes(elf) + code + rest + sections
+
+
+def test_machine_code_is_compared_without_names_or_data(tmp_path: Path) -> None:
+    digests = []
+    for code, rest in ((b"\x90\xc3", b"one"), (b"\x90\xc3", b"other"), (b"\xc3", b"one")):
+        made = build(tmp_path, label=f"{code!r}{rest!r}")
+        (made.cache / "drive_weigh.1.nbc").write_bytes(b"pickled" + object_file(code, rest))
+        (made.cache / "weigh.1.nbc").write_bytes(b"not a driver's")
+        digests.append(builds.code_digest(made))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_without_machine_code_nothing_is_the_same(tmp_path: Path) -> None:
+    assert builds.code_digest(build(tmp_path)) == ""
+
+
+# The lease
+
+
+def other(core: int, folder: Path, then: str) -> subprocess.Popen[str]:
+    """A process that takes the lease, says so, and does something else."""
+    program = (
+        "import sys; from pathlib import Path; from autoresearch.runner import lease\n"
+        f"lease._path = lambda core: Path({str(folder)!r}) / f'{{core}}.lock'\n"
+        f"with lease.held({core}, 'somebody', 60, lambda told: None):\n"
+        f"    print('held', flush=True); {then}\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", program], env=env, stdin=-1, stdout=-1, text=True
+    )
+
+
+@pytest.fixture
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(lease, "_path", lambda core: tmp_path / f"{core}.lock")
+    return tmp_path
+
+
+def test_a_second_process_waits_and_says_for_whom(apart: Path) -> None:
+    heard: list[str] = []
+    with other(7, apart, "sys.stdin.read()") as first:
+        assert first.stdout and first.stdin and first.stdout.readline() == "held\n"
+        with (
+            pytest.raises(Refusal, match=rf"somebody \(process {first.pid}\) has held"),
+            lease.held(7, "me", 0.0, heard.append),
+        ):
+            pytest.fail("two hold the lease")
+        assert heard == [f"waiting for somebody (process {first.pid}) to finish measuring"]
+        with lease.held(8, "me", 0.0, pytest.fail):
+            pass  # another core set is free
+        first.stdin.close()
+    with lease.held(7, "me", 5.0, heard.append):
+        pass
+
+
+def test_a_lease_dies_with_its_holder(apart: Path) -> None:
+    with other(7, apart, "sys.stdin.read()") as first:
+        assert first.stdout and first.stdout.readline() == "held\n"
+        first.kill()
+        first.wait()
+    with lease.held(7, "me", 5.0, pytest.fail):
+        pass
+
+
+def test_two_processes_never_hold_it_together(apart: Path) -> None:
+    log = apart / "log"
+    then = (
+        f"log = open({str(log)!r}, 'a'); log.write('in '); log.flush(); "
+        "import time; time.sleep(0.02); log.write('out '); log.flush()"
+    )
+    crowd = [other(7, apart, then) for _ in range(4)]
+    for one in crowd:
+        with one:
+            assert one.wait(60) == 0
+    assert log.read_text() == "in out " * 4
+
+
+@pytest.mark.parametrize("named", ["99999", "x", "0,", "0;1"])
+def test_cores_that_cannot_be_had_are_refused(monkeypatch: Any, named: str) -> None:
+    monkeypatch.setenv("AUTORESEARCH_CORES", named)
+    with pytest.raises(Refusal, match="does not name cores"):
+        lease.core_set()
+
+
+# The vault
+
+WORKLOAD = Workload("weigh", {"n": 8, "dist": "normal"})
+
+
+def weights(rng: np.random.Generator) -> dict[str, Any]:
+    return {"weights": draw.floats(rng, (8,), "normal")}
+
+
+def test_static_data_is_drawn_once_and_the_same_for_every_op(tmp_path: Path) -> None:
+    first = Vault(tmp_path, SECRET).get(WORKLOAD, weights)
+    same = replace(WORKLOAD, op="select")
+    again = Vault(tmp_path, SECRET).get(same, lambda rng: pytest.fail("drawn again"))
+    assert np.array_equal(first["weights"], again["weights"])
+
+
+def test_static_data_cannot_be_foretold_without_the_secret(tmp_path: Path) -> None:
+    mine = Vault(tmp_path / "a", SECRET).get(WORKLOAD, weights)
+    other = Vault(tmp_path / "b", b"t" * 32).get(WORKLOAD, weights)
+    assert not np.array_equal(mine["weights"], other["weights"])
+
+
+@pytest.mark.parametrize("keep", [0, 20, -1])
+def test_static_data_that_was_edited_is_drawn_again(tmp_path: Path, keep: int) -> None:
+    first = Vault(tmp_path, SECRET).get(WORKLOAD, weights)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:keep] + b"x" * (len(whole) - len(whole[:keep])))
+    again = Vault(tmp_path, SECRET).get(WORKLOAD, weights)
+    assert np.array_equal(first["weights"], again["weights"])
+    assert file.read_bytes() == whole
