@@ -15,18 +15,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
+import promises
 import scratch
-from filelock import FileLock, Timeout
 from surplus import slowed
 
 from autoresearch.catalog import Entry, find
 from autoresearch.ledger import Ledger
-from autoresearch.ledger.records import SHOWN
 from autoresearch.model import EXIT_CODES, Trial
 from autoresearch.runner.sandbox import adopt_orphans
 
@@ -37,7 +35,6 @@ LATE = 0.4  # of all runs end within LATE_S of the decision,
 LATE_S = 0.15  # in which ledger, git and table follow
 START_S = 0.5  # until then the interpreter is loading, and Ctrl-C is its own affair
 GRACE_S = 20.0  # a helper that was importing when its parent died ends by itself
-TRAILERS = "--format=%(trailers:key=Autoresearch-Trial,valueonly,separator=)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +80,6 @@ class Chaos:
         return Ledger(self.root)
 
     @property
-    def path(self) -> str:
-        return str(self.entry.kernels.relative_to(self.root))
-
-    @property
     def log(self) -> Path:
         return self.folder / "stderr"
 
@@ -96,8 +89,7 @@ class Chaos:
         return row
 
     def blob(self, name: str) -> str:
-        raw = subprocess.check_output(["git", "cat-file", "blob", name], cwd=self.root)
-        return raw.decode()
+        return promises.blob(self.root, name)
 
     def kernel(self, make: Make) -> str:
         target = self.entry.facts()
@@ -142,7 +134,7 @@ def main() -> int:
     with scratch.project(options.target) as (root,):
         chaos = _prepared(root, options.target, folder, options.seed)
         broken = _rounds(chaos, options.kills, 60 * options.minutes)
-        broken = broken or _sound(chaos)
+        broken = broken or list(promises.git_complaints(chaos.root))
         print(_summary(chaos))
         if broken:
             shutil.copytree(root, folder / "project", symlinks=True)
@@ -273,73 +265,10 @@ def _strays(chaos: Chaos) -> Iterator[str]:
 
 
 def _state(chaos: Chaos, shot: Shot) -> Iterator[str]:
-    """Everything the ledger, git and the work tree promise to each other."""
-    rows = list(chaos.ledger.trials())
-    yield from _ledger(chaos, rows)
-    yield from _repository(chaos, rows)
-    yield from _file(chaos, shot, [row for row in rows if row.description == shot.note])
-
-
-def _ledger(chaos: Chaos, rows: Sequence[Trial]) -> Iterator[str]:
-    ledger = chaos.ledger
-    yield from (f"ledger: {found}" for found in ledger.verify())
-    if len({row.id for row in rows}) != len(rows):
-        yield "a trial id stands in the ledger twice"
-    lines = ledger.table_path.read_text().splitlines()[1:]
-    shown = [row.description for row in rows if row.kind in SHOWN]
-    if [line.split("\t")[-1] for line in lines] != shown:
-        yield f"results.tsv has {len(lines)} rows, the ledger {len(shown)}, or they differ"
-    for name in ("journal", "running"):
-        yield from (f"left: {path}" for path in (ledger.folder / name).glob("*"))
-    try:
-        FileLock(ledger.folder / "lock", timeout=0).acquire().lock.release()
-    except Timeout:
-        yield "the ledger's lock is held"
-
-
-def _repository(chaos: Chaos, rows: Sequence[Trial]) -> Iterator[str]:
-    git, incumbent = partial(scratch.git, chaos.root), chaos.incumbent()
-    mirrored = git("rev-parse", f"refs/autoresearch/{chaos.entry.name}/incumbent")
-    if mirrored != incumbent.candidate:
-        yield f"git holds {mirrored} as incumbent, the ledger {incumbent.candidate}"
-    if git("rev-parse", f"HEAD:{chaos.path}") != incumbent.candidate:
-        yield "HEAD does not hold the incumbent"
-    kept = [row.id for row in rows if row.result.verdict in ("keep", "simpler")]
-    if [line for line in git("log", "--reverse", TRAILERS).splitlines() if line] != kept:
-        yield "the commits of the branch are not the kept trials, each once"
-    if git("status", "--porcelain") not in ("", f"M {chaos.path}"):  # stripped
-        yield f"git status: {git('status', '--porcelain')}"
-    if len(git("worktree", "list").splitlines()) != 1:
-        yield "a stray work tree"
-    yield from (f"left: {path}" for path in (chaos.root / ".git").rglob("*.lock"))
-
-
-def _file(chaos: Chaos, shot: Shot, rows: Sequence[Trial]) -> Iterator[str]:
-    """kernels.py is the incumbent once a row says what became of the candidate."""
-    now, incumbent = chaos.entry.kernels.read_text(), chaos.blob(chaos.incumbent().candidate)
-    if now not in (shot.text, incumbent):
-        yield "kernels.py is neither the candidate nor the incumbent"
-    if len(rows) > 1:
-        yield f"{len(rows)} rows of one trial"
-    if not rows:
-        chaos.seen["undecided"] += 1
-        if now != shot.text:
-            yield "the candidate of an undecided trial was removed"
-        return
-    chaos.seen[f"row: {rows[0].result.verdict}"] += 1
-    if now != incumbent:
-        yield "kernels.py is not the incumbent"
-    ref = f"refs/autoresearch/{chaos.entry.name}/trials/{rows[0].id}:{chaos.path}"
-    if chaos.blob(ref) != shot.text:
-        yield "the candidate's text cannot be recovered from its ref"
-
-
-def _sound(chaos: Chaos) -> list[str]:
-    """git's own opinion, once at the end: it takes a while."""
-    done = subprocess.run(
-        ["git", "fsck", "--strict"], cwd=chaos.root, capture_output=True, text=True
-    )
-    return [f"git fsck: {done.stderr}"] if done.returncode else []
+    """What of the promises is broken, counting what became of the trial."""
+    rows = [row for row in chaos.ledger.trials() if row.description == shot.note]
+    chaos.seen[f"row: {rows[0].result.verdict}" if rows else "undecided"] += 1
+    yield from promises.broken(chaos.entry, chaos.incumbent(), shot.text, rows)
 
 
 def _summary(chaos: Chaos) -> str:

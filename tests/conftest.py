@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 from fake import BRIEF, SEED, Toy
+from hypothesis import settings
 
 from autoresearch.runner import lease
 from autoresearch.runner.pair import Runner
+
+# No test asserts a time, and CI asks the same questions in every run.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="session")

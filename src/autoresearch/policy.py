@@ -70,7 +70,7 @@ class Policy:
     rounds: int = 9  # (fixed 0.34 s / round 0.05 s * var 10 / var 1)^0.5, as seen on a shared core
     min_call_ms: float = 0.4  # 50 times the no-op round trip
     batch_mb: float = 32.0  # in and out together; more would time the memory only
-    op_ms: float = 20.0  # one operation; five rounds of eight workloads stay below 2 s
+    op_ms: float = 20.0  # one operation; nine rounds of eight workloads stay below 3 s
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
     recall_queries: int = 2000  # pooled over a stage
     wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,

@@ -17,17 +17,18 @@ from .model import KEPT, FloatArray, Pair, Result, Trial
 from .session import Session
 from .stats import pairing
 
+_TEXT = "; your text is `git show {commit}:{path}`"
 NEXT = {
     "keep": "commit is made; try the next idea on top of it",
     "simpler": "commit is made; try the next idea on top of it",
     "baseline": 'edit kernels.py, then run `autoresearch trial {name} -m "one hypothesis"`',
     "revert": "kernels.py is the incumbent again; try a different idea",
-    "refused": "fix what reason names; your text is `git show {commit}:{path}`",
-    "incorrect": "fix the kernel; your text is `git show {commit}:{path}`",
-    "crash": "fix the kernel; your text is `git show {commit}:{path}`",
-    "timeout": "make it finish sooner; your text is `git show {commit}:{path}`",
+    "refused": "fix what reason names" + _TEXT,
+    "incorrect": "fix the kernel" + _TEXT,
+    "crash": "fix the kernel" + _TEXT,
+    "timeout": "make it finish sooner" + _TEXT,
     "tampered": "restore the files named, or a person runs baseline --accept {digest}",
-    "inconclusive": "the machine was too noisy; run the same trial again later",
+    "inconclusive": "undecided: repeat later" + _TEXT,
 }
 
 
@@ -86,12 +87,13 @@ def _correctness(outcome: Outcome) -> str:
 
 
 def advised(trial: Trial, path: str) -> Trial:
-    """`trial` with its `next:` line."""
-    told = NEXT[trial.result.verdict].format(
+    """`trial` with its `next:` line, which names the text's commit where there is one."""
+    advice = NEXT[trial.result.verdict]
+    if not trial.result.commit:
+        advice = advice.removesuffix(_TEXT)
+    told = advice.format(
         name=trial.result.target, commit=trial.result.commit, path=path, digest=trial.digest
     )
-    if not trial.result.commit:  # no text was taken, so there is none to show
-        told, _, _ = told.partition("; your text is")
     return replace(trial, result=canonical(replace(trial.result, next=told)))
 
 

@@ -56,7 +56,7 @@ def test_golden() -> None:
     assert parse(GOLDEN.read_text()) == canonical(KEPT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(results)
 def test_what_is_printed_is_read_back(result: Result) -> None:
     once = canonical(result)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.gate import Step, audit, step, tie_cost
@@ -267,7 +267,6 @@ def from_lists(d: list[list[float]], shift: float = 0.0, **facts: object) -> Evi
     return Evidence(drawn, drawn, drawn, sigma0=0.01, **facts)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(D, st.floats(-0.05, 0.1), st.booleans())
 def test_every_prefix_gave_the_earlier_step(d: list[list[float]], shift: float, few: bool) -> None:
     """Driving pair by pair ends where the whole evidence ends, and asks for no pair beyond it."""
@@ -280,7 +279,6 @@ def test_every_prefix_gave_the_earlier_step(d: list[list[float]], shift: float, 
     assert now == step(whole) == step(whole)
 
 
-@settings(deadline=None)
 @given(D, st.floats(0, 0.1), st.floats(0, 0.2))
 def test_a_better_candidate_is_never_judged_worse(
     d: list[list[float]], shift: float, gain: float
@@ -291,7 +289,6 @@ def test_a_better_candidate_is_never_judged_worse(
     assert rank(after.name) >= rank(before.name)
 
 
-@settings(deadline=None)
 @given(D, st.floats(-0.05, 0.1), st.permutations(range(3)))
 def test_the_order_of_workloads_decides_nothing(
     d: list[list[float]], shift: float, order: list[int]

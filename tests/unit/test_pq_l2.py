@@ -40,7 +40,7 @@ def _run(module, op, static, q, k=10):
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 20), st.integers(1, 9), st.integers(1, 256), st.integers(0, 300), st.integers(0)
 )

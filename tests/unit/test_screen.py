@@ -346,7 +346,7 @@ def test_norm_tells_swapped_keywords_and_shadowed_constants_apart() -> None:
 
 
 @given(seed=st.integers(0, 2**64))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_null_variant_is_the_same_code(seed: int) -> None:
     variant = null_variant(KERNEL, seed, NAMES)
     found, plain = passed(variant), passed(KERNEL)
@@ -456,7 +456,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @given(data=st.one_of(st.binary(max_size=200), mutated(), st.text(max_size=80).map(str.encode)))
 @example(data=b"KNOBS = {'a': (1,)}\nX = KNOBS[[]][0]")
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 def test_it_never_raises(data: bytes) -> None:
     found = look(data)
     if isinstance(found, Fault):

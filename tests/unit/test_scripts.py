@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import stat
 import subprocess
@@ -143,3 +144,28 @@ class TestLocks:
 @pytest.mark.parametrize("name", ["autoresearch", "install", "test", "lock", "../.ci/run"])
 def test_scripts_can_be_run(name):
     assert (ROOT / "scripts" / name).stat().st_mode & stat.S_IXUSR
+
+
+def test_the_budget_counts_code_only():
+    size = runpy.run_path(str(ROOT / "scripts" / "size.py"))
+    text = '''"""A module,
+on two lines."""
+
+# A reason.
+x = (  # one
+
+    1,
+)
+
+
+class Empty:
+    """Nothing else."""
+
+
+def f():
+    "Said."
+    told = """not
+    said"""
+    return told
+'''
+    assert size["code"](text) == len(["x", "1", ")", "class", "def", "told", "said", "return"])

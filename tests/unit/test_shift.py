@@ -57,7 +57,7 @@ ops = {
 }
 target = Target("int", ops)
 folder, kernels, *shifts = sys.argv[1:]
-build = builds.lay_down(Path(folder), target, kernels.encode(), "here")
+build = builds.lay_down(Path(folder), target, kernels.encode(), "here", b"")
 
 def live(shift):
     request = {"build_dir": str(build.directory), "shift": int(shift)}

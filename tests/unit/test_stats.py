@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -120,7 +120,6 @@ def flipped_by_hand(y: np.ndarray) -> float:
     return float((signs @ y >= y.sum() - 1e-9).mean())
 
 
-@settings(deadline=None)
 @given(vectors(1, 10))
 def test_p_value_equals_enumeration(y: np.ndarray) -> None:
     assert signflip.p_value(y) == flipped_by_hand(y)

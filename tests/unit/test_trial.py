@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fake import UNSEEN, FakeRunner, Toy, kernel
 
-from autoresearch import experiment, overview, session
+from autoresearch import experiment, overview, rows, session
 from autoresearch.errors import Refusal
 from autoresearch.ledger import Ledger
 from autoresearch.runner.normal import null_variant
@@ -237,6 +237,22 @@ def test_void_pairs_end_inconclusive(toy: Toy) -> None:
     toy.runner = Noisy
     result = toy.trial(kernel(1.2)).trial.result
     assert result.verdict == "inconclusive" and "too noisy" in result.reason
+    shown = result.next.partition("`")[2].rstrip("`").split()
+    assert toy.git(*shown[1:]).encode() + b"\n" == kernel(1.2), "the advice brings the text back"
+
+
+def test_a_baseline_that_is_not_recorded_names_no_commit(toy: Toy) -> None:
+    toy.runner = Noisy
+    assert toy.baseline().result.next == "undecided: repeat later"
+
+
+@pytest.mark.parametrize("verdict", rows.NEXT)
+def test_advice_fits_its_line_of_the_block(toy: Toy, verdict: str) -> None:
+    commit, path = "3f9c2ab41d04", "targets/posting_intersect/kernels.py"  # a long name
+    blank = rows.blank(toy.session(), "trial")
+    trial = replace(blank, result=replace(blank.result, verdict=verdict, commit=commit))
+    whole = rows.NEXT[verdict].format(name="toy", commit=commit, path=path, digest=trial.digest)
+    assert rows.advised(trial, path).result.next == whole
 
 
 def test_measuring_has_a_deadline(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -588,3 +589,22 @@ def test_the_state_is_ignored_once(root: Path, text: bytes | None) -> None:
     put(root, ".autoresearch/trials.jsonl", b"x")
     put(root, "a.o", b"x")
     assert status(root) == ([] if text and b"*.o" in text else ["?? a.o"])
+
+
+def test_what_a_killed_restore_left_beside_the_file_goes_with_the_next_one(
+    root: Path,
+) -> None:
+    """The child dies with its new text written and not yet in place."""
+    space = Workspace.open(root)
+    seed = space.put_blob(SEED)
+    put(root, KERNEL, FASTER)
+    if not (child := os.fork()):
+        setattr(os, "replace", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))  # noqa: B010
+        space.restore(KERNEL, FASTER, seed)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    mine = f".kernels.py.{os.getpid()}.0123abcd"  # of a living process
+    put(root, f"targets/pq_l2/{mine}", b"")
+    assert len(status(root)) == 3
+    assert space.restore(KERNEL, FASTER, seed) == "restored"
+    assert status(root) == [f"?? targets/pq_l2/{mine}"]

@@ -49,7 +49,7 @@ def run(path: Path, say: Say) -> list[Scene]:
         session = Session.open(clone, TARGET, say)
         check.reset(session)
         say("baseline: the reference against itself, to learn this machine's noise")
-        row = baseline.run(session, say, _silent)
+        row = _baseline(session, say)
         scenes = [_scene("baseline", "baseline", row)]
         for name, promised in CANDIDATES.items():
             say(f"trial: the {name} candidate")
@@ -59,6 +59,16 @@ def run(path: Path, say: Say) -> list[Scene]:
             )
             scenes.append(_scene(name, promised, done.trial))
     return scenes
+
+
+def _baseline(session: Session, say: Say) -> Trial:
+    """The recorded baseline; without one there is nothing to race against."""
+    row = baseline.run(session, say, _silent)
+    if row.result.verdict != "baseline":
+        what = f"The demo's baseline was not recorded ({row.result.verdict}: {row.result.reason})."
+        remedy = "Run `autoresearch doctor`, end what else runs here, and start the demo again."
+        raise Refusal(what, remedy)
+    return row
 
 
 def candidate(name: str) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -88,6 +89,7 @@ def swap(root: Path, path: str, old: bytes, new: bytes) -> str:
     "left" when it holds something else (someone is typing) or is no plain file any more."""
     try:
         with _folder(root, path) as (folder, name):
+            _sweep(folder, name)
             now = _bytes(folder, name)
             if now == new:
                 return "already"
@@ -102,7 +104,7 @@ def swap(root: Path, path: str, old: bytes, new: bytes) -> str:
 
 
 def _swapped(folder: int, name: str, old: bytes, new: bytes) -> str:
-    spare = f".{name}.{secrets.token_hex(4)}"
+    spare = f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with open(os.open(spare, flags, 0o600, dir_fd=folder), "wb") as file:
@@ -117,6 +119,25 @@ def _swapped(folder: int, name: str, old: bytes, new: bytes) -> str:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(spare, dir_fd=folder)
+
+
+def _sweep(folder: int, name: str) -> None:
+    """Remove what a process that was killed half-way through a swap left beside the file."""
+    spare = re.compile(rf"\.{re.escape(name)}\.(\d{{1,9}})\.[0-9a-f]{{8}}")
+    for entry in os.listdir(folder):
+        if (found := spare.fullmatch(entry)) and not _alive(int(found[1])):
+            with suppress(FileNotFoundError):
+                os.unlink(entry, dir_fd=folder)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _like(descriptor: int, model: os.stat_result) -> None:
