@@ -98,6 +98,8 @@ class FakeRunner:
 
     def collect(self) -> None: ...
 
+    def release(self) -> None: ...
+
     def ask(self, verb: str, **_: Any) -> Mapping[str, Any]:
         return self.facts
 

@@ -85,6 +85,7 @@ class Experiment:
         self.compile_s = [0.0, 0.0]
         self.checked = False
         self.fault: Fault | None = None
+        bench.release()  # what an earlier experiment left there
         self.begun = bench.clock()
 
     def run(self) -> Outcome:

@@ -170,7 +170,7 @@ class Worker:
             )
 
     def status(self) -> dict[str, int]:
-        """High-water mark and resident size in bytes, time waited for a core in ns. The shared inputs
+        """High-water mark and resident size in bytes, time waited for a core in ns. Shared inputs
         and outputs do not count: they are the harness's, and become resident as they are used."""
         text = Path(f"/proc/{self.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in text.splitlines())
@@ -319,6 +319,14 @@ class Bench:
         while self.ordered:
             reply, fds = self.judge.hear()
             self.ordered.pop(0).arrived(reply["plan"], fds)
+
+    def release(self) -> None:
+        """Drop every stage on both sides: a night of trials on one bench would fill the memory."""
+        self.collect()
+        for stage in self.stages:
+            self.ask("close_stage", key=stage.key)
+            stage.close()
+        self.stages.clear()
 
     def canary(self) -> int:
         """ns of a fixed piece of work that no kernel can touch; the least of three."""

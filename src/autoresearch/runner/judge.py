@@ -59,7 +59,7 @@ class Stage:
 
     def descriptors(self) -> list[int]:
         """Read-only descriptors of the inputs, writable ones of both outputs; close them."""
-        return [f.read_only() for f in self.files[:2]] + [f.fd for f in self.files[2:]]
+        return [f.read_only() for f in self.files[:2]] + [os.dup(f.fd) for f in self.files[2:]]
 
     def load(self, index: int, batch: int) -> None:
         """Lay out one fresh batch and poison both outputs with another stretch of the pool."""
@@ -195,7 +195,8 @@ class Judge:
         return Stage(cases, rng)
 
     def close_stage(self, key: int) -> dict[str, Any]:
-        self.stages.pop(key)
+        for file in self.stages.pop(key).files:
+            os.close(file.fd)
         return {}
 
 
