@@ -16,7 +16,8 @@ from autoresearch.oracle import check
 from targets.pq_l2 import inputs, reference
 from targets.pq_l2.run_experiment import TARGET
 
-HONEST = sorted(Path(__file__).with_name("honest").glob("*.py"))
+FOLDER = Path(__file__).with_name("honest")
+HONEST = sorted(set(FOLDER.glob("*.py")) - set(FOLDER.glob("test_*.py")))
 OPERATIONS = 2
 
 

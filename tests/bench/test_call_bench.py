@@ -26,20 +26,22 @@ BATCHES = 2
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """Zygote and judge of the toy target, open; no lease, as nothing timed here is believed."""
+    """Zygote and judge of the toy target, open."""
     root = tmp_path_factory.mktemp("project") / "toy"
     shutil.copytree(TOY, root)
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "start")):
         who = ("-c", "user.name=u", "-c", "user.email=u@x")
         subprocess.run(["git", *who, *words], cwd=root, check=True)
-    with Runner(Session.open(root, "toy", print).place()) as opened:
-        yield opened
+    with Session.open(root, "toy", print).measuring("the harness's own cost", print) as turn:
+        yield turn.bench
 
 
 @pytest.fixture(scope="module")
 def build(bench: Runner) -> Build:
     text = (TOY / "targets" / "toy" / "kernels.py").read_bytes()
-    made = builds.lay_down(bench.place.state / "builds", bench.target, text, bench.place.machine)
+    place = bench.place
+    folder = place.state / "builds"
+    made = builds.lay_down(folder, bench.target, text, place.machine, place.secret)
     bench.compile(made, PATIENCE_S)
     return made
 
