@@ -6,11 +6,8 @@ Nothing here is pickled, so nothing a worker says can run in another process.
 from __future__ import annotations
 
 import json
-import os
-import select
 import socket
 import struct
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,26 +43,6 @@ def _some(sock: socket.socket, n: int) -> bytes:
     if not data:
         raise EOFError("the other process is gone")
     return data
-
-
-def read_line(fd: int, deadline: float, limit: int = 4096) -> bytes | None:
-    """Read up to a newline or end of file; None when `deadline` (time.monotonic) passes."""
-    line = b""
-    while not line.endswith(b"\n") and len(line) < limit:
-        if not wait(fd, deadline - time.monotonic()):
-            return None
-        data = os.read(fd, limit)
-        if not data:
-            break
-        line += data
-    return line
-
-
-def wait(fd: int, seconds: float) -> bool:
-    """True when `fd` is readable (or closed) within `seconds`."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(max(0, round(seconds * 1000))))
 
 
 def target_from(facts: Mapping[str, Any]) -> Target:
