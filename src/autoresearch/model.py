@@ -201,7 +201,6 @@ class Trial:
     incumbent: str = ""
     norm: str = ""
     digest: str = ""
-    base: str = ""
     stamps: tuple[int, int] = (0, 0)
     core: int = -1
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -72,7 +72,6 @@ class Policy:
     batch_mb: float = 32.0  # in and out together; more would time the memory only
     op_ms: float = 20.0  # one operation; nine rounds of eight workloads stay below 3 s
     hidden_share: float = 0.25  # of stage 2's shapes: not in inputs.WORKLOADS
-    recall_queries: int = 2000  # pooled over a stage
     wait_share: float = 0.05  # of a pair's kernel time spent waiting for a core: the pair is void,
     wait_call_us: float = (
         200.0  # after this much a call: thawed and done, it queues behind our clock
