@@ -21,7 +21,7 @@ from pathlib import Path
 
 import promises
 import scratch
-from surplus import slowed
+from surplus import evenly, slowed
 
 from autoresearch.catalog import Entry, find
 from autoresearch.ledger import Ledger
@@ -93,8 +93,7 @@ class Chaos:
 
     def kernel(self, make: Make) -> str:
         target = self.entry.facts()
-        share = dict.fromkeys(target.ops, make.share)
-        text = slowed(self.text, target, share, make.salt, range(make.pads))
+        text = slowed(self.text, target, evenly(target, make.share), make.salt, range(make.pads))
         self.made[text] = make
         return text
 

@@ -12,15 +12,16 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import offsets
 import scratch
-from surplus import slowed
+from surplus import Spent, evenly, slowed
 
 from autoresearch.catalog import root_of
 from autoresearch.experiment import Experiment, Kernel, Outcome
@@ -33,8 +34,9 @@ from autoresearch.stats.spread import upper_spread
 
 TRUTHS = 3  # runs of 20 pairs, each with hidden shapes of its own
 PER_TRUTH = 20
-CALIBRATIONS = 3  # the second is within a few per mille, the third confirms it
-FIRST_SHARE = 0.02
+CALIBRATIONS = 10
+NEAR = 0.1  # of the gain wanted: where the calibration rests
+ROUND_NS = 2.0  # of the surplus; the calibration corrects it
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Lab:
     session: Session
     bench: Runner
     known: Known
-    share: dict[str, float]
+    spent: Spent
 
     @property
     def candidate(self) -> bytes:
@@ -52,7 +54,7 @@ class Lab:
 
     @property
     def incumbent(self) -> bytes:
-        return slowed(self.candidate.decode(), self.session.target, self.share).encode()
+        return slowed(self.candidate.decode(), self.session.target, self.spent).encode()
 
     def experiment(self, texts: tuple[bytes, bytes], label: str) -> Experiment:
         """Fresh seeds; a label that is new makes the candidate compile as in any trial."""
@@ -68,20 +70,36 @@ class Lab:
 
     def calibrate(self, gain: float) -> None:
         """Size the surplus so that every op is slower by `gain`, then learn the noise here."""
+        self.spent = self._fitted(gain)
         for _ in range(CALIBRATIONS):
-            outcome = self.fixed((self.incumbent, self.candidate), "screen", 6)
-            ns = dict(zip(outcome.labels, outcome.incumbent_ns.tolist(), strict=True))
-            self.known = replace(self.known, ns=ns)
+            outcome = self.fixed((self.incumbent, self.candidate), "audit", 8)  # hidden shapes too
             slower = by_op(outcome.labels, gains(outcome.pairs).mean(axis=0))
             print("surplus now:", ", ".join(f"{op} {math.exp(x):.4f}x" for op, x in slower.items()))
-            for op, seen in slower.items():
-                wanted = (gain - 1) / max(math.expm1(seen), 0.001)
-                self.share[op] *= min(4.0, max(0.25, wanted))  # one noisy look must not run away
+            wanted = {op: (gain - 1) / max(math.expm1(x), 0.001) for op, x in slower.items()}
+            if all(abs(w - 1) < NEAR for w in wanted.values()):
+                break  # the text that was measured stays: another constant is other machine code
+            self.spent = {op: scaled(rounds, wanted[op]) for op, rounds in self.spent.items()}
         null = self.fixed((self.incumbent, self.incumbent), "screen", self.session.policy.aa_pairs)
         D = gains(null.pairs)
         sigma0, sigma_w = upper_spread(D.mean(axis=1)), upper_spread(D)
         self.known = replace(self.known, sigma0=sigma0, sigma_w=sigma_w)
         print(f"noise: sigma0 {sigma0:.4f}, sigma_w {sigma_w:.4f}")
+
+    def _fitted(self, gain: float) -> Spent:
+        """Rounds for each element of each array, so that shapes of any proportion lose alike: by
+        least squares on what the workloads take."""
+        experiment = self.experiment((self.candidate, self.candidate), "fit")
+        outcome = experiment.fixed("screen", 2)
+        plan = experiment.phases["screen"].stage.plan
+        ns = dict(zip(outcome.labels, outcome.candidate_ns.tolist(), strict=True))
+        self.known = replace(self.known, ns=ns)
+        rounds = {}
+        for op, spent in self.spent.items():
+            rows = [w for w, label in enumerate(outcome.labels) if label.startswith(f"{op}:")]
+            sizes = np.array([[_size(plan[w], array) for array in spent] for w in rows])
+            costs = fitted(sizes, outcome.candidate_ns[rows])
+            rounds[op] = dict(zip(spent, (costs * (gain - 1) / ROUND_NS).tolist(), strict=True))
+        return rounds
 
     def truth(self) -> None:
         """What the candidate truly gains, over several draws of hidden shapes."""
@@ -121,6 +139,34 @@ def gains(pairs: Sequence[Pair]) -> FloatArray:
     return pairing.stack([pair for pair in pairs if not pair.void])
 
 
+def fitted(sizes: FloatArray, ns: FloatArray) -> FloatArray:
+    """f64[a]: what an element of each array costs, none below zero; `sizes` f64[w, a], `ns` f64[w].
+
+    Least squares of relative errors; the most negative term is dropped until none is left.
+    """
+    costs, free = np.zeros(sizes.shape[1]), list(range(sizes.shape[1]))
+    while free:
+        A = sizes[:, free] / ns[:, None]
+        found = np.linalg.lstsq(A, np.ones(len(ns)), rcond=None)[0]
+        if found.min() >= 0:
+            costs[free] = found
+            return costs
+        free.pop(int(found.argmin()))
+    return costs
+
+
+def scaled(rounds: Mapping[str, float], wanted: float) -> dict[str, float]:
+    """At most fourfold at a time: one noisy look must not run away."""
+    return {array: n * min(4.0, max(0.25, wanted)) for array, n in rounds.items()}
+
+
+def _size(plan: Mapping[str, Any], array: str) -> float:
+    """Elements of `array` in one operation of a workload."""
+    static = {e["name"]: math.prod(e["shape"]) for e in plan["static"]}
+    each = {e["name"]: math.prod(e["shape"]) / plan["operations"] for e in plan["each"]}
+    return (static | each)[array]
+
+
 def by_op(labels: Sequence[str], values: FloatArray) -> dict[str, float]:
     """The mean over the workloads of each op."""
     ops = np.array([label.partition(":")[0] for label in labels])
@@ -133,7 +179,7 @@ def main() -> int:
     parser.add_argument("name", help="toy, or a target of this repository")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--gain", type=float, default=1.03, help="the true speed-up wanted")
-    parser.add_argument("--misses", type=int, default=6, help="how many may be missed")
+    parser.add_argument("--misses", type=int, default=4, help="how many may be missed")
     parser.add_argument("--offsets", action="store_true", help="from stored A/A pairs instead")
     parser.add_argument("--root", type=Path, default=Path(), help="offsets: the ledger's project")
     parser.add_argument("--draws", type=int, default=40, help="offsets: how often it is repeated")
@@ -144,8 +190,7 @@ def main() -> int:
     with scratch.project(options.name) as (root,):
         session = Session.open(root, options.name, print)
         with session.measuring(f"power of {options.name}", print) as turn:
-            share = dict.fromkeys(session.target.ops, FIRST_SHARE)
-            lab = Lab(session, turn.bench, Known(), share)
+            lab = Lab(session, turn.bench, Known(), evenly(session.target, 0.0))
             lab.calibrate(options.gain)
             lab.truth()
             return lab.trials(options.trials, options.misses)

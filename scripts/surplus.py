@@ -23,14 +23,25 @@ def {spin}(rounds):
 """
 
 
+Spent = Mapping[str, Mapping[str, float]]
+
+
+def evenly(target: Target, rounds: float) -> Spent:
+    """The same number of rounds for every element, whatever the op and the array."""
+    return {
+        name: dict.fromkeys(_arrays(target, op.each), rounds) for name, op in target.ops.items()
+    }
+
+
 def slowed(
     text: str,
     target: Target,
-    share: Mapping[str, float],
+    spent: Spent,
     salt: int = 88172645463325252,
     pads: Sequence[int] = (),
 ) -> str:
-    """`text` whose last step of every op first spins `share[op]` rounds per array element it reads.
+    """`text` whose last step of every op first spins `spent[op][array]` rounds for each element it
+    was given of that array.
 
     A round is three shifts and three exclusive ors, each waiting for the one before: about 2 ns
     whatever surrounds it, and no compiler folds it. `salt` makes a text new; `pads` are statements
@@ -46,20 +57,22 @@ def slowed(
             node.func.id = inner.get(node.func.id, node.func.id)
     padding = "\n".join(f"    pad = {n}" for n in pads)
     spin = _SPIN.format(spin="surplus_rounds", salt=salt | 1, pads=padding)
-    wrappers = [_wrapper(target, name, points[name], share) for name in points]
+    wrappers = [_wrapper(target, name, points[name], spent) for name in points]
     return "\n\n".join([ast.unparse(tree), spin.strip(), *wrappers]) + "\n"
 
 
-def _wrapper(target: Target, name: str, arguments: list[str], share: Mapping[str, float]) -> str:
+def _wrapper(target: Target, name: str, arguments: list[str], spent: Spent) -> str:
     words = ", ".join(arguments)
     passed = ", ".join("state[0]" if a == "state" else a for a in arguments)
     lines = ["@njit", f"def {name}({words}):"]
     if target.prepare and name == driver.entry_point(target.prepare):
-        return "\n".join([*lines, f"    return inner_{name}({words}), {_sizes(target, arguments)}"])
+        sizes = "".join(f"{a}.size, " for a in _arrays(target, {}))
+        return "\n".join([*lines, f"    return inner_{name}({words}), ({sizes})"])
     for op_name, op in target.ops.items():
         if name == driver.entry_point(op.steps[-1]):
-            work = _sizes(target, arguments, op.each)
-            lines.append(f"    if surplus_rounds(int({share[op_name]!r} * ({work}))) == 0:")
+            lines.append(
+                f"    if surplus_rounds(int({_rounds(target, arguments, spent[op_name])})) == 0:"
+            )
             lines.append('        raise ValueError("never: xorshift has no zero")')
     returns = "" if name in _silent(target) else "return "
     return "\n".join([*lines, f"    {returns}inner_{name}({passed})"])
@@ -71,9 +84,15 @@ def _silent(target: Target) -> set[str]:
     return {driver.entry_point(s) for s in steps if isinstance(ast.parse(s).body[0], ast.Expr)}
 
 
-def _sizes(target: Target, arguments: list[str], each: Mapping[str, str] | None = None) -> str:
-    """How many array elements the arguments hold; what `prepare` was given travels in the state."""
-    inputs = {**target.static, **(each or {})}
-    arrays = [a for a in arguments if a in inputs and not declared(inputs[a]).scalar]
-    terms = [f"{a}.size" for a in arrays] + ["state[1]"] * ("state" in arguments)
-    return " + ".join(terms) or "1"
+def _rounds(target: Target, arguments: list[str], spent: Mapping[str, float]) -> str:
+    """The expression for all rounds; the sizes of what `prepare` was given travel in the state."""
+    packed = {a: f"state[1][{n}]" for n, a in enumerate(_arrays(target, {}))}
+    known = {a: f"{a}.size" for a in arguments} | (packed if "state" in arguments else {})
+    return (
+        " + ".join(f"{rounds!r} * {known[a]}" for a, rounds in spent.items() if a in known) or "1"
+    )
+
+
+def _arrays(target: Target, each: Mapping[str, str]) -> list[str]:
+    """The names of the arrays that an op is given, static ones first."""
+    return [name for name, text in {**target.static, **each}.items() if not declared(text).scalar]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import scratch
-from surplus import slowed
+from surplus import evenly, slowed
 
 from autoresearch.catalog import Entry, find
 from autoresearch.ledger import Ledger
@@ -64,8 +64,8 @@ def _agent(number: int, entry: Entry, trials: int, told: list[str]) -> None:
     rng, target = random.Random(number), entry.facts()
     seed = (entry.path / "reference.py").read_text()
     for n in range(trials):
-        share = dict.fromkeys(target.ops, rng.uniform(0.2, 1.0))
-        entry.kernels.write_text(slowed(seed, target, share, rng.getrandbits(62)))
+        spent = evenly(target, rng.uniform(0.2, 1.0))
+        entry.kernels.write_text(slowed(seed, target, spent, rng.getrandbits(62)))
         words = ("trial", entry.name, "-m", f"agent {number}, idea {n}")
         done = subprocess.run(scratch.command(entry.root, *words), capture_output=True, text=True)
         if done.returncode not in EXIT_CODES.values() or "Traceback" in done.stderr:

@@ -122,8 +122,8 @@ class FakeRunner:
             20_000 / said(build)[0] * np.exp(self.spread * self.noise.standard_normal(shape))
             for build in builds
         )
-        pair = Pair(first, second)
-        return Measured(pair, np.full((2, shape[1]), 1e6), (MB, MB), (MB, MB))
+        pair, exact = Pair(first, second), np.full(shape[1], np.nan)
+        return Measured(pair, np.full((2, shape[1]), 1e6), (MB, MB), (MB, MB), exact)
 
 
 @dataclass(slots=True)

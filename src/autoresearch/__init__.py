@@ -4,6 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "Op": "model",
+    "Peer": "model",
     "Target": "model",
     "Work": "model",
     "Workload": "model",

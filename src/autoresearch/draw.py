@@ -5,6 +5,7 @@ Knows shapes and distributions; nothing of targets, kernels or where the seed co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+U32 = NDArray[np.uint32]
+I32 = NDArray[np.int32]
 Shape = tuple[int, ...]
 
 _ONE_THREAD = 1 << 18  # multiply-adds: OpenBLAS wakes no second thread for a product this small
@@ -27,6 +30,32 @@ def floats(rng: Generator, shape: Shape, dist: str) -> F32:
 def codes(rng: Generator, shape: Shape, levels: int, dist: str) -> U8:
     """Integers below `levels` (at most 256) of a named distribution (`CODES`)."""
     return np.asarray(CODES[dist](rng, shape, levels), np.uint8)
+
+
+def integers(rng: Generator, n: int, below: int, dist: str) -> U32:
+    """u32[n] below `below` (at least 1) of a named distribution (`INTEGERS`)."""
+    return np.asarray(np.minimum(INTEGERS[dist](rng, n, below), below - 1), np.uint32)
+
+
+def strings(rng: Generator, n: int, dist: str) -> tuple[I32, U8]:
+    """n texts of a named kind (`TEXTS`) as UTF-8: offsets i32[n + 1] into data u8[offsets[n]]."""
+    texts = [text.encode() for text in TEXTS[dist](rng, n)]
+    offsets = np.zeros(n + 1, np.int32)
+    offsets[1:] = np.cumsum([len(text) for text in texts])
+    return offsets, np.frombuffer(b"".join(texts), np.uint8)
+
+
+def validity(rng: Generator, n: int, nulls: float) -> U8:
+    """u8[ceil(n / 8)]: a bit a row, least bit first, 1 where there is a value, 0 past n."""
+    return np.packbits(rng.random(n, np.float32) >= nulls, bitorder="little")
+
+
+def zipf(rng: Generator, n: int, below: int, power: float = 1.07) -> NDArray[np.int64]:
+    """i64[n]: ranks with P(r) ~ (r + 1)^-power, as words in text are: by inverting the integral."""
+    u, a = rng.random(n), 1.0 - power
+    ranks = (1.0 + u * ((below + 1.0) ** a - 1.0)) ** (1.0 / a) - 1.0
+    out: NDArray[np.int64] = np.minimum(ranks.astype(np.int64), below - 1)
+    return out
 
 
 def codebook(rng: Generator, sample: F32, m: int, k: int, rounds: int = 3) -> F32:
@@ -101,6 +130,84 @@ FLOATS: dict[str, Callable[[Generator, Shape], NDArray[Any]]] = {
     "wide": _wide,
     "outlier": _outlier,
     "zero": lambda rng, shape: np.zeros(shape, np.float32),
+}
+
+
+def _runs(rng: Generator, n: int, below: int) -> NDArray[Any]:
+    """Runs of equal values, 16 long on average, as in a column sorted by another one."""
+    starts = rng.random(n) < 1 / 16
+    return rng.integers(0, below, n)[np.maximum.accumulate(np.where(starts, np.arange(n), 0))]
+
+
+def _near(rng: Generator, n: int, below: int) -> NDArray[Any]:
+    """Near one of 64 centres, which follow each other in stretches."""
+    centre = np.repeat(rng.integers(0, below, 64), -(-n // 64))[:n]
+    out: NDArray[np.int64] = np.abs(centre + rng.integers(-500, 501, n)) % below
+    return out
+
+
+INTEGERS: dict[str, Callable[[Generator, int, int], NDArray[Any]]] = {
+    "uniform": lambda rng, n, below: rng.integers(0, below, n),
+    "skewed": zipf,
+    "clustered": _near,
+    "few": lambda rng, n, below: rng.choice(rng.integers(0, below, 3), n),
+    "sorted": lambda rng, n, below: np.sort(rng.integers(0, below, n)),
+    "runs": _runs,
+    "largest": lambda rng, n, below: np.full(n, below - 1),
+}
+
+
+_COMMON = ("the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "as", "was", "with")
+
+
+def _words(rng: Generator, n: int) -> list[str]:
+    """A vocabulary of up to n made-up words: short ones first, as in any language."""
+    syllables = re.findall("..", "tareinoniscoalerandeenstnoralitomeriusve")
+    lengths = 1 + rng.poisson(np.linspace(0.3, 2.5, n))
+    return ["".join(rng.choice(syllables, k)) for k in lengths]
+
+
+def _sentences(rng: Generator, n: int) -> list[str]:
+    words = np.array([*_COMMON, *_words(rng, 4000)], object)
+    lengths = rng.integers(1, 9, n)
+    drawn = words[zipf(rng, int(lengths.sum()), len(words))]
+    return [" ".join(part) for part in np.split(drawn, np.cumsum(lengths)[:-1])] if n else []
+
+
+def _urls(rng: Generator, n: int) -> list[str]:
+    hosts, pages = _words(rng, 50), _words(rng, 400)
+    host, page, number = zipf(rng, n, 50), zipf(rng, n, 400), rng.integers(0, 10**6, n)
+    return [
+        f"https://www.{hosts[h]}.example/{pages[p]}/{pages[q % 400]}?id={q}"
+        for h, p, q in zip(host.tolist(), page.tolist(), number.tolist(), strict=True)
+    ]
+
+
+def _logs(rng: Generator, n: int) -> list[str]:
+    levels, parts = ("INFO", "INFO", "INFO", "WARN", "ERROR"), _words(rng, 60)
+    ms = np.cumsum(rng.integers(1, 900, n)).tolist()
+    level, part, code = rng.integers(0, 5, n), zipf(rng, n, 60), rng.integers(0, 1 << 32, n)
+    return [
+        f"2024-05-17T{t // 3600000 % 24:02}:{t // 60000 % 60:02}:{t // 1000 % 60:02}.{t % 1000:03}Z"
+        f" {levels[le]} {parts[p]}: request {c:08x} took {c % 977} ms"
+        for t, le, p, c in zip(ms, level.tolist(), part.tolist(), code.tolist(), strict=True)
+    ]
+
+
+def _mixed(rng: Generator, n: int) -> list[str]:
+    """One to four bytes a character, and empty texts."""
+    alphabet = np.array(
+        [*"abc eto 019", *"\u00e9\u00fc\u03b1\u0436", *"\u4e2d\u20ac", "\U0001f600"]
+    )
+    return ["".join(rng.choice(alphabet, k)) for k in rng.integers(0, 12, n)]
+
+
+TEXTS: dict[str, Callable[[Generator, int], list[str]]] = {
+    "english": _sentences,
+    "urls": _urls,
+    "logs": _logs,
+    "mixed": _mixed,
+    "empty": lambda rng, n: [""] * n,
 }
 
 CODES: dict[str, Callable[[Generator, Shape, int], NDArray[Any]]] = {

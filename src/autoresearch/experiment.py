@@ -40,7 +40,8 @@ class Kernel:
 class Outcome:
     """A verdict and the figures behind it, those of the last phase measured.
 
-    `incumbent_ns` and `candidate_ns` are f64[w] per operation, `prepare_ns` f64[w] the candidate's.
+    `incumbent_ns` and `candidate_ns` are f64[w] per operation, `prepare_ns` f64[w] the candidate's;
+    `recall` is the candidate's on the lossy workload where it finds least.
     """
 
     verdict: Verdict
@@ -54,6 +55,7 @@ class Outcome:
     prepare_ns: FloatArray = field(default_factory=lambda: np.empty(0))
     held_bytes: float = 0.0
     peak_mb: float | None = None
+    recall: float | None = None
     compile_s: float | None = None
     checked: bool = False
     code: str = ""
@@ -255,6 +257,7 @@ class Experiment:
             candidate_ns=phase.ns("candidate_ns"),
             prepare_ns=np.median([m.prepare_ns[CANDIDATE] for m in seen], axis=0),
             held_bytes=float(np.median([m.prepared_bytes[CANDIDATE] for m in seen])),
+            recall=phases.least_recall(seen),
             peak_mb=float(np.median([m.peak_bytes[CANDIDATE] for m in seen])) / _MB,
         )
 

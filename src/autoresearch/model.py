@@ -5,7 +5,7 @@ Knows no clock, no disk, no git and no statistics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,10 @@ class Op:
 
     `steps` are statements such as `"n = intersect(a, b, out)"`; together they are one operation.
     `each` declares the fresh read-only inputs of one operation and `out` the outputs, as
-    `"f32[n, d]"` (dimensions are bound by the arrays drawn), `"u32[~]"` (one-dimensional, length
-    varies), `"u32[~n]"` (as before, only the first `n` entries are checked), a bare `"i64"`
-    (scalar) or `"count"` (the value a step returns). `oracle` is exact, close, topk or recall.
+    `"f32[n, d]"` (dimensions are bound by the arrays drawn, or by a scalar of that name),
+    `"u32[~]"` (one-dimensional, length varies), `"u32[~n]"` (as before, only the first `n` entries
+    are checked), a bare `"i64"` (scalar) or `"count"` (the value a step returns). `oracle` is
+    exact, close, topk (least first), topk_max (most first) or recall (lossy).
     """
 
     steps: tuple[str, ...]
@@ -65,6 +66,9 @@ class Target:
     site: str = ""
 
 
+Operation = Mapping[str, Any]  # the arrays and scalars of one operation by name
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One op at one shape and distribution; `inputs.static` and `inputs.each` receive `spec`."""
@@ -85,6 +89,27 @@ class Work:
     bytes: float
     fmas: float = 0.0
     units: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A native library on the work of one op: what `peers.py` lists in `PEERS`.
+
+    `make(workload, static)` sets up, untimed, and returns the call that is timed: it takes the
+    arrays of one operation and returns whatever the library returns. `answer(raw, each)`, untimed,
+    turns that into the op's declared outputs, for the oracle. `make` imports the library itself;
+    ImportError skips the peer, `NotImplementedError` one workload. `output` says what the timed
+    call leaves (bitmap, view, ids, ...), `layout` whether its data was packed in advance ("free")
+    or read as declared ("untouched").
+    """
+
+    library: str
+    what: str
+    op: str
+    make: Callable[[Workload, Mapping[str, Any]], Callable[[Operation], Any]]
+    answer: Callable[[Any, Operation], Mapping[str, Any]]
+    output: str
+    layout: str = "free"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .model import Op
 Array = NDArray[Any]
 At = Callable[[Array], tuple[Array, Array]]
 
+RANKED = ("topk", "topk_max", "recall")
 TOLERANCE = 1e-5  # of the sum of |terms|; an honest f32 kernel stays below 1e-6
 _BLOCK = 1 << 14  # elements: the temporaries of a block stay in cache and below malloc's mmap size
 
@@ -29,9 +30,10 @@ def check(
     `expected` and `got` map every name in `op.out` to an array or scalar; `truth` is what the
     target's `truth(workload, static)(each)` returned for this operation (empty for exact):
     `{"scale": {name: array}}` for the float outputs of close, `{"n": int, "at": at}` for topk and
-    `{"n": int}` for recall. Counts are compared first, then the first n entries of a `[~n]`.
+    topk_max, and the same with `"ids"`, the true ones, for recall. Counts are compared first, then
+    the first n entries of a `[~n]`.
     """
-    if op.oracle in ("topk", "recall"):
+    if op.oracle in RANKED:
         return _ranked(op, expected, got, truth)
     for name in sorted(op.out, key=lambda name: op.out[name] != "count"):
         want, have = _prefix(op.out[name], expected, name), _prefix(op.out[name], got, name)
@@ -72,48 +74,59 @@ def close(expected: Array, got: Array, scale: Array | float) -> str | None:
     return None
 
 
-def topk(expected: Array, ids: Array, dists: Array, n: int, at: At) -> str | None:
+def topk(expected: Array, ids: Array, dists: Array, n: int, at: At, sign: int = 1) -> str | None:
     """The k nearest along the last axis, nearest first: any order among near-ties is right.
 
     `expected` holds the true sorted distances, inf where fewer than k exist: there ids must be -1
     and dists inf. Elsewhere ids lie in [0, n) and differ, dists rise, each is close to the true
     distance at its own id and no further than the true one of its rank. `at(ids)` returns
-    (distances, scale) with the shape of its valid ids. The sentence calls both by these names.
+    (distances, scale) with the shape of its valid ids. With `sign` -1 the best are the largest:
+    scores fall, and -inf stands where there is nothing. The sentence says ids and dists.
     """
     if expected.shape != ids.shape or expected.shape != dists.shape:
         return "ids or dists" + _misfit(expected, ids)
-    real = expected != np.inf
+    return _ordered(expected * sign != np.inf, ids, dists, n, at, sign, expected)
+
+
+def _ordered(
+    real: Array, ids: Array, dists: Array, n: int, at: At, sign: int, expected: Array | None
+) -> str | None:
+    """Whether `ids` and `dists` may be an answer where `real` says there is something to find."""
     told = _invalid(real, ids, n)
     if told or not real.any():
-        return told or _pad(real, dists)
+        return told or _pad(real, dists, sign)
     with np.errstate(all="ignore"):
-        return _pad(real, dists) or _misplaced(expected, ids, dists, at, real)
+        return _pad(real, dists, sign) or _misplaced(expected, ids, dists, at, real, sign)
 
 
-def recall(expected: Array, ids: Array) -> float:
-    """The share of the true ids (those that are not -1) found, whatever their order."""
-    found = (np.asarray(expected)[..., :, None] == np.asarray(ids)[..., None, :]).any(-1)
-    real = np.asarray(expected) >= 0
-    return float(found[real].mean()) if real.any() else 1.0
+def found(true: Array, ids: Array) -> tuple[int, int]:
+    """How many of the true ids (those that are not -1) are among as many first ids of an answer,
+    whatever their order, and how many there are: the parts of recall@k, which pools them."""
+    first = np.asarray(ids)[..., : np.shape(true)[-1]]
+    hit = (np.asarray(true)[..., :, None] == first[..., None, :]).any(-1)
+    real = np.asarray(true) >= 0
+    return int(hit[real].sum()), int(real.sum())
+
+
+def ranked(op: Op, expected: Mapping[str, Any]) -> tuple[str, str]:
+    """The outputs of a ranking by name: the ids are the integers, the distances the floats."""
+    ids, dists = sorted(op.out, key=lambda name: np.asarray(expected[name]).dtype.kind != "i")
+    return ids, dists
 
 
 def _ranked(
     op: Op, expected: Mapping[str, Any], got: Mapping[str, Any], truth: Mapping[str, Any]
 ) -> str | None:
-    """Ids are the integer output, distances the float one. Recall is a mean over many operations:
-    the caller pools `recall`; here its ids must only be possible."""
-    ids, dists = sorted(op.out, key=lambda name: np.asarray(expected[name]).dtype.kind != "i")
-    want, have = np.asarray(expected[dists]), np.asarray(got[ids])
-    if op.oracle == "recall":
-        real = np.asarray(expected[ids]) >= 0
-        told = (
-            "ids" + _misfit(real, have)
-            if real.shape != have.shape
-            else _invalid(real, have, truth["n"])
-        )
-    else:
-        told = topk(want, have, np.asarray(got[dists]), truth["n"], truth["at"])
-    return told
+    """A lossy answer may miss ids, but each must be possible and its distance its own. How many
+    it misses is a mean over many operations: the caller pools what was `found`."""
+    ids, dists = ranked(op, expected)
+    want, have, far = np.asarray(expected[dists]), np.asarray(got[ids]), np.asarray(got[dists])
+    if op.oracle != "recall":
+        sign = -1 if op.oracle == "topk_max" else 1
+        return topk(want, have, far, truth["n"], truth["at"], sign)
+    if want.shape != have.shape or want.shape != far.shape:
+        return "ids or dists" + _misfit(want, have)
+    return _ordered(have != -1, have, far, truth["n"], truth["at"], 1, None)
 
 
 def _invalid(real: Array, ids: Array, n: int) -> str | None:
@@ -134,15 +147,18 @@ def _invalid(real: Array, ids: Array, n: int) -> str | None:
     return None
 
 
-def _pad(real: Array, dists: Array) -> str | None:
-    wrong = ~real & (dists != np.inf)
+def _pad(real: Array, dists: Array, sign: int) -> str | None:
+    nothing = sign * np.inf
+    wrong = ~real & (dists != nothing)
     if not wrong.any():
         return None
     at = _place(wrong)
-    return f"dists{_index(at)} is {_text(dists[at])}, expected inf, as fewer exist"
+    return f"dists{_index(at)} is {_text(dists[at])}, expected {nothing}, as fewer exist"
 
 
-def _misplaced(expected: Array, ids: Array, dists: Array, at: At, real: Array) -> str | None:
+def _misplaced(
+    expected: Array | None, ids: Array, dists: Array, at: At, real: Array, sign: int
+) -> str | None:
     """A distance that is not the one at its id, is further than its rank allows, or falls."""
     true, scale = (np.where(real, part, np.inf) for part in at(np.where(real, ids, 0)))
     slack = TOLERANCE * scale
@@ -150,18 +166,28 @@ def _misplaced(expected: Array, ids: Array, dists: Array, at: At, real: Array) -
     if off.any():
         i = _place(off)
         return f"dists{_index(i)} is {_text(dists[i])}, expected {_text(true[i])} at id {ids[i]}"
-    far = real & (dists - expected > slack)
-    if far.any():
-        i = _place(far)
-        told = f"dists{_index(i)} is {_text(dists[i])}, expected {_text(expected[i])}"
-        return f"{told}: a nearer is lost"
-    falls = dists[..., 1:] < dists[..., :-1]
-    if falls.any():
-        i = _place(falls)
-        later = (*i[:-1], i[-1] + 1)
-        told = f"dists{_index(later)} is {_text(dists[later])}"
-        return f"{told}, expected no less than {_text(dists[i])}"
-    return None
+    told = "" if expected is None else _lost(expected, dists, slack, real, sign)
+    return told or _disordered(dists, sign)
+
+
+def _lost(expected: Array, dists: Array, slack: Array, real: Array, sign: int) -> str:
+    far = real & (sign * (dists - expected) > slack)
+    if not far.any():
+        return ""
+    i = _place(far)
+    return f"dists{_index(i)} is {_text(dists[i])}, expected {_text(expected[i])}: a better is lost"
+
+
+def _disordered(dists: Array, sign: int) -> str | None:
+    falls = sign * dists[..., 1:] < sign * dists[..., :-1]
+    if not falls.any():
+        return None
+    i = _place(falls)
+    later = (*i[:-1], i[-1] + 1)
+    word = "less" if sign > 0 else "more"
+    return (
+        f"dists{_index(later)} is {_text(dists[later])}, expected no {word} than {_text(dists[i])}"
+    )
 
 
 def _prefix(spec: str, arrays: Mapping[str, Any], name: str) -> Array:

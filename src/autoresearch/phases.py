@@ -111,6 +111,13 @@ def _operations(ns: float, work: Work, policy: Policy) -> int:
     return max(1, min(wanted, math.floor(policy.batch_mb * _MB / work.bytes)))
 
 
+def least_recall(measured: Sequence[Measured]) -> float | None:
+    """The last pair's, which has pooled its stage, on the workload that loses most; None if all
+    are exact."""
+    recalls = measured[-1].recall
+    return None if np.isnan(recalls).all() else float(np.nanmin(recalls))
+
+
 def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) -> None:
     """Raises `ArmFault` when the candidate's `prepare` takes too long or holds too much: it may not
     become the place where the work hides."""

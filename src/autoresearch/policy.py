@@ -80,6 +80,10 @@ class Policy:
         3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
     )
 
+    # Lossy operations: recall@10 on a stage's queries, pooled by workload
+    recall_loss: float = 0.005  # below the reference's on the same queries
+    recall_floor: float = 0.50  # whatever the reference finds
+
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...
     call_s: float = 2.0  # ... or this long, whichever is more

@@ -55,6 +55,7 @@ def filled(session: Session, trial: Trial, outcome: Outcome, tier: str) -> Trial
         pairs=verdict.pairs or None,
         compile_seconds=outcome.compile_s,
         peak_mem_mb=outcome.peak_mb,
+        recall_at_10=outcome.recall,
         sandbox=tier,
         reason=verdict.reason,
         **_times(session, outcome),

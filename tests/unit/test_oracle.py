@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from autoresearch.model import Op
-from autoresearch.oracle import TOLERANCE, check, close, exact, recall, topk
+from autoresearch.oracle import TOLERANCE, check, close, exact, found, topk
 
 ANY = hnp.arrays(
     np.float32, hnp.array_shapes(max_dims=2, max_side=40), elements=st.floats(width=32)
@@ -140,9 +140,9 @@ def test_topk_refuses_any_single_change(all_dists, k, data):
 def test_topk_refuses_a_lost_neighbour_and_a_wrong_order():
     all_dists = np.float32([1, 2, 2, 3])
     at, expected = _at(all_dists), np.float32([1, 2])
-    assert "a nearer is lost" in topk(expected, np.array([1, 2]), np.float32([2, 2]), 4, at)
+    assert "a better is lost" in topk(expected, np.array([1, 2]), np.float32([2, 2]), 4, at)
     told = topk(expected, np.array([1, 0]), np.float32([2, 1]), 4, at)
-    assert told == "dists[0] is 2, expected 1: a nearer is lost"
+    assert told == "dists[0] is 2, expected 1: a better is lost"
     near = np.float32([1, 1 + 1e-6])
     told = topk(near, np.array([1, 0]), near[::-1], 2, _at(near))
     assert told.startswith("dists[1] is 1, expected no less than")
@@ -169,9 +169,24 @@ def test_topk_never_raises(ids, dists):
     assert topk(_ranking(all_dists, 10)[1], ids, dists, 6, _at(all_dists)) is not None
 
 
+def test_topk_max_ranks_the_largest_first():
+    scores = np.float32([3, 1, 2])
+
+    def at(ids):
+        return scores[ids], np.ones(ids.shape)
+
+    expected = np.float32([3, 2, 1, -np.inf])
+    assert topk(expected, np.array([0, 2, 1, -1]), expected, 3, at, -1) is None
+    told = topk(expected, np.array([2, 0, 1, -1]), np.float32([2, 3, 1, -np.inf]), 3, at, -1)
+    assert told == "dists[0] is 2, expected 3: a better is lost"
+    told = topk(expected, np.array([0, 2, 1, -1]), np.float32([3, 2, 1, np.inf]), 3, at, -1)
+    assert told == "dists[3] is inf, expected -inf, as fewer exist"
+
+
 def test_recall_counts_what_was_found():
-    assert recall(np.array([[1, 2], [3, -1]]), np.array([[2, 9], [3, 3]])) == pytest.approx(2 / 3)
-    assert recall(np.array([-1]), np.array([5])) == 1.0
+    assert found(np.array([[1, 2], [3, -1]]), np.array([[2, 9], [3, 3]])) == (2, 3)
+    assert found(np.array([-1]), np.array([5])) == (0, 0)
+    assert found(np.array([4, 5]), np.array([4, 6, 5])) == (1, 2)  # recall@2 sees two ids
 
 
 SELECT = Op(("n = select(a, out)",), {"a": "u32[~]"}, {"out": "u32[~n]", "n": "count"})

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from .. import oracle
-from ..model import Target, Workload
+from ..errors import Refusal
+from ..model import Operation, Target, Workload
 from . import layout, worker
 
-Operation = Mapping[str, Any]  # the arrays and scalars of one operation by name
+_REFERENCE = 2
 _Places = dict[str, tuple[int, int]]  # first element and end of each output
 
 
@@ -43,6 +44,7 @@ class Case:
         self.places: list[list[_Places]] = []
         self.expected: list[list[dict[str, layout.Array]]] = []
         self.truths: list[list[Mapping[str, Any]]] = []
+        self.found = np.zeros((3, 2))  # incumbent, candidate, reference: true ids found, and all
 
     def draw(self, batches: int, rng: np.random.Generator) -> None:
         """Draw every batch, decide where it lies and write it down."""
@@ -51,7 +53,7 @@ class Case:
             [self.inputs.each(rng, spec, self.static) for _ in range(self.operations)]
             for _ in range(batches)
         ]
-        self._bind(drawn[0][0])
+        self._bind([each for batch in drawn for each in batch])
         self.shapes = {n: self._form(self.declared[n]) for n in self.op.out}
         self._lay_static()
         lengths = [self._lengths(batch) for batch in drawn]
@@ -89,7 +91,9 @@ class Case:
             **{kind: region.plan(bases[kind]) for kind, region in self.regions.items()},
         }
 
-    def check(self, batch: int, out: layout.Array, poison: layout.Array) -> str | None:
+    def check(
+        self, batch: int, out: layout.Array, poison: layout.Array, arm: int = 0
+    ) -> str | None:
         """None, or one sentence on the first thing wrong with what a call left in `out`."""
         for extent in self.regions["out"].extents:
             for now, was in zip(extent.margins(out), extent.margins(poison), strict=True):
@@ -97,11 +101,22 @@ class Case:
                     return f"{extent.name} was written over {layout.SLACK} bytes outside its bounds"
         views = self.regions["out"].views(out)
         for i, places in enumerate(self.places[batch]):
-            got = self._read(views, places)
-            told = oracle.check(self.op, self.expected[batch][i], got, self.truths[batch][i])
+            got, expected = self._read(views, places), self.expected[batch][i]
+            told = oracle.check(self.op, expected, got, self.truths[batch][i])
             if told:
                 return f"operation {i}: {told}"
+            if self.op.oracle == "recall":
+                ids, _ = oracle.ranked(self.op, expected)
+                true = self.truths[batch][i]["ids"]
+                self.found[arm] += oracle.found(true, got[ids])
+                self.found[_REFERENCE] += oracle.found(true, expected[ids])
         return None
+
+    def recalls(self) -> list[float] | None:
+        """Recall of incumbent, candidate and reference over all calls so far; None unless lossy."""
+        if self.op.oracle != "recall":
+            return None
+        return [float(found / max(real, 1)) for found, real in self.found]
 
     def _truth(self) -> Callable[[Operation], Mapping[str, Any]]:
         make = getattr(self.inputs, "truth", None)
@@ -110,10 +125,19 @@ class Case:
         )
         return answer
 
-    def _bind(self, each: Operation) -> None:
-        for names, arrays in ((self.target.static, self.static), (self.op.each, each)):
+    def _bind(self, operations: Sequence[Operation]) -> None:
+        """Dimensions come from the arrays, and from scalars: `nprobe` given as i64 is one too."""
+        for names, arrays in ((self.target.static, self.static), (self.op.each, operations[0])):
             for name, text in names.items():
                 layout.bind(layout.declared(text), np.shape(arrays[name]), self.dims, name)
+        used = {dim for name in self.op.out for dim in self.declared[name].dims}
+        for name in used & set(self.op.each):
+            if len({int(each[name]) for each in operations}) > 1:
+                raise Refusal(
+                    f"The dimension {name} varies between the operations of {self.workload.label}.",
+                    "Correct inputs.py: each must give one value for a spec.",
+                )
+            self.dims[name] = int(operations[0][name])
 
     def _form(self, decl: layout.Declared) -> tuple[int, ...]:
         """The shape of one operation's piece: () for a scalar, left flat where lengths vary."""

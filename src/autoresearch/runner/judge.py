@@ -75,7 +75,11 @@ class Stage:
         return [self._wrong(index, batch, arm) for arm in arms]
 
     def _wrong(self, index: int, batch: int, arm: int) -> str | None:
-        return self.cases[index].check(batch, self._out(index, arm), self._poison(index))
+        return self.cases[index].check(batch, self._out(index, arm), self._poison(index), arm)
+
+    def recalls(self) -> list[list[float] | None]:
+        """By case: recall of incumbent, candidate and reference so far; None where exact."""
+        return [case.recalls() for case in self.cases]
 
     def _out(self, index: int, arm: int) -> layout.Array:
         begin = self.bases[index]["out"]
@@ -222,7 +226,7 @@ def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[
             key = request.pop("key")
             stage = judge.stages[key] = getattr(judge, verb)(**request)
             return {"plan": stage.plan()}, stage.descriptors()
-        if verb in ("load", "check"):
+        if verb in ("load", "check", "recalls"):
             return {"told": getattr(judge.stages[request.pop("key")], verb)(**request)}, []
         return getattr(judge, verb)(**request), []
     except Refusal as refusal:

@@ -27,12 +27,14 @@ STEP, SPAN = (
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A pair and what was seen beside it: ns of `prepare` f64[2, w], peak bytes of either arm above
-    the moment it was loaded, and bytes each held after preparing everything."""
+    the moment it was loaded, bytes each held after preparing everything, and the candidate's recall
+    by workload, f64[w], NaN where the oracle is exact."""
 
     pair: Pair
     prepare_ns: FloatArray
     peak_bytes: tuple[int, int]
     prepared_bytes: tuple[int, int]
+    recall: FloatArray
 
 
 class ArmFault(KernelFault):
@@ -73,11 +75,12 @@ class Runner(Bench):
             done = [w.status() for w in workers]
             void = _void(warm, done, ns, before, self.canary(), policy)
             session.inspect()
+            recall = session.recall(policy)
         per_op = ns / np.asarray(stage.operations)
         pair = Pair(per_op[0], per_op[1], shifts, void)
         peak = [d["peak"] - s["resident"] for s, d in zip(loaded, done, strict=True)]
         held = [d["resident"] - s["resident"] for s, d in zip(loaded, warm, strict=True)]
-        return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]))
+        return Measured(pair, prepare, (peak[0], peak[1]), (held[0], held[1]), recall)
 
     def battery(self, stage: Stage, build: Build, limits: Sequence[float], policy: Policy) -> None:
         """Run every case of the battery in one worker, twice under different poison.
@@ -139,6 +142,23 @@ class _Session:
                 fault = KernelFault("incorrect", f"{self.stage.labels[index]}: {wrong}")
                 raise ArmFault(fault, arm)
         return ns[0], ns[1]
+
+    def recall(self, policy: Policy) -> FloatArray:
+        """The candidate's, f64[w]. Both arms are held against the reference on the same queries, so
+        that a chain of keeps cannot give recall away a little at a time."""
+        out = np.full(len(self.indices), np.nan)
+        for w, recalls in enumerate(self.bench.ask("recalls", key=self.stage.key)["told"]):
+            if recalls is None:
+                continue
+            *arms, reference = recalls
+            least = max(reference - policy.recall_loss, policy.recall_floor)
+            for arm, got in enumerate(arms):
+                if got < least:
+                    told = f"recall@10 is {got:.4f}, at least {least:.4f} is expected"
+                    fault = KernelFault("incorrect", f"{self.stage.labels[w]}: {told}")
+                    raise ArmFault(fault, arm)
+            out[w] = arms[CANDIDATE]
+        return out
 
     def inspect(self) -> None:
         """No library or thread may have appeared in a worker."""
