@@ -22,9 +22,10 @@ from autoresearch.machine.roofline import Roofline, save
 from autoresearch.model import Pair, Trial
 from autoresearch.policy import POLICY, Policy
 from autoresearch.policy import Stage as Bounds
-from autoresearch.runner.bench import KernelFault, Place, Stage
+from autoresearch.runner.bench import Place, Stage
 from autoresearch.runner.builds import Build
 from autoresearch.runner.pair import CANDIDATE, ArmFault, Measured
+from autoresearch.runner.sealed import KernelFault
 from autoresearch.session import Session
 
 HERE = Path(__file__).parent / "toyroot"

@@ -19,9 +19,10 @@ from .model import Evidence, Fault, FloatArray, Pair, Verdict, Work
 from .phases import SMALL, Known, Phase
 from .policy import Policy
 from .runner import builds
-from .runner.bench import KernelFault, Stage
+from .runner.bench import Stage
 from .runner.builds import Build
 from .runner.pair import CANDIDATE, INCUMBENT, ArmFault, Runner, blaming
+from .runner.sealed import KernelFault
 
 _MB = 1 << 20
 _PATIENCE = 10  # void pairs borne with where few are wanted

@@ -13,8 +13,9 @@ import numpy as np
 
 from .model import FloatArray, Pair, Work, Workload
 from .policy import Policy
-from .runner.bench import KernelFault, Stage
+from .runner.bench import Stage
 from .runner.pair import CANDIDATE, ArmFault, Measured, Runner
+from .runner.sealed import KernelFault
 
 _MB = 1 << 20
 SMALL = 16 * _MB  # memory differences below this are the allocator's

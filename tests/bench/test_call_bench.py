@@ -13,9 +13,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from autoresearch import gate
 from autoresearch.model import Evidence, Pair, Workload
 from autoresearch.runner import builds, wire
-from autoresearch.runner.bench import Stage, Worker
+from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import Build
 from autoresearch.runner.pair import Runner
+from autoresearch.runner.sealed import Worker
 from autoresearch.session import Session
 
 TOY = Path(__file__).parents[1] / "toyroot"

@@ -43,7 +43,7 @@ FLOORS = (
             *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
             *("runner.sandbox.remedy", "runner.sandbox.ladder", "runner.sandbox.__main__"),
             *("runner.lease", "runner.builds", "runner.worker", "runner.zygote", "runner.case"),
-            *("runner.vault", "runner.judge", "runner.bench", "runner.pair"),
+            *("runner.vault", "runner.judge", "runner.sealed", "runner.bench", "runner.pair"),
         ),
     ),
     (("phases", "experiment"), "prior", "kernels"),

@@ -15,7 +15,8 @@ from autoresearch import experiment, overview, rows, session
 from autoresearch.errors import Refusal
 from autoresearch.ledger import Ledger
 from autoresearch.runner.normal import null_variant
-from autoresearch.runner.pair import INCUMBENT, ArmFault, KernelFault, Measured
+from autoresearch.runner.pair import INCUMBENT, ArmFault, Measured
+from autoresearch.runner.sealed import KernelFault
 from autoresearch.workspace import Workspace
 
 BASELINE = ("baseline", "baseline")

@@ -1,18 +1,12 @@
-"""The harness's side of the sealed call: owns the clock and the lives of workers, zygote and judge.
-
-Knows nothing of keeps, git or the ledger.
-"""
+"""Zygote and judge of one target and what they are asked for; knows nothing of keeps or git."""
 
 from __future__ import annotations
 
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,25 +14,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import Refusal
-from ..model import Fault, Target
+from ..model import Target
 from . import sandbox, wire
 from .builds import Build
+from .sealed import Clock, Worker, raw_clock
 
-Clock = Callable[[], int]
 _MB = 1 << 20
-
-
-def raw_clock() -> int:
-    """Nanoseconds that neither the administrator nor NTP can move."""
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-
-
-class KernelFault(Exception):
-    """A kernel failed; `fault` holds the verdict it earns."""
-
-    def __init__(self, verdict: str, reason: str) -> None:
-        super().__init__(reason)
-        self.fault = Fault(verdict, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,110 +99,6 @@ def clean_environment() -> dict[str, str]:
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     one["NUMBA_USE_LLVMLITE_MEMORY_MANAGER"] = "1"  # the default on aarch64 only; see shift.py
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **one}
-
-
-class Worker:
-    """One sandboxed process running one build; frozen unless it is being called."""
-
-    def __init__(self, pid: int, token_fd: int, done_fd: int, clock: Clock) -> None:
-        self.pid, self.clock = pid, clock
-        self.token_fd, self.done_fd = token_fd, done_fd
-        self.poll = select.poll()
-        self.poll.register(done_fd, select.POLLIN)
-        self.alive = True
-
-    def ready(self, seconds: float, doing: str) -> None:
-        """Wait until it has loaded (or compiled) everything."""
-        if not self.poll.poll(seconds * 1000):
-            raise KernelFault("timeout", f"{doing} took more than {seconds:.0f} s")
-        self._hear(doing)
-
-    def freeze(self) -> None:
-        self._stop("while loading")
-
-    def call(self, command: bytes, index: int, seconds: float, doing: str) -> int:
-        """Thaw it for one command; ns from before the thaw until its stop is confirmed."""
-        token, pid, milliseconds = wire.TOKEN.pack(command, index), self.pid, seconds * 1000
-        begin = self.clock()
-        os.write(self.token_fd, token)
-        os.kill(pid, signal.SIGCONT)
-        finished = self.poll.poll(milliseconds)
-        self._stop(doing)
-        end = self.clock()
-        if not finished:
-            raise KernelFault("timeout", f"{doing} took more than {seconds:.1f} s")
-        self._hear(doing)
-        return end - begin
-
-    def _stop(self, doing: str) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
-        _, status = os.waitpid(self.pid, os.WUNTRACED)
-        if not os.WIFSTOPPED(status):
-            self.alive = False
-            told = os.read(self.done_fd, 4096) if self.poll.poll(0) else b""
-            raise _last_words(told, doing) or KernelFault(*_death(status, doing))
-
-    def _hear(self, doing: str) -> None:
-        told = os.read(self.done_fd, 4096)
-        if told != wire.DONE:
-            self.kill()
-            raise _last_words(told, doing) or KernelFault(
-                "crash", f"{doing}: the worker spoke out of turn"
-            )
-
-    def status(self) -> dict[str, int]:
-        """High-water mark and resident size in bytes, time waited for a core in ns. Shared inputs
-        and outputs do not count: they are the harness's, and become resident as they are used."""
-        text = Path(f"/proc/{self.pid}/status").read_text()
-        lines = dict(line.split(":", 1) for line in text.splitlines())
-        peak, resident, shared = (
-            int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
-        )
-        run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
-        return {
-            "peak": peak - shared,
-            "resident": resident - shared,
-            "run_ns": int(run),
-            "waited_ns": int(waited),
-        }
-
-    def kill(self) -> None:
-        """Kill and reap; with it dies everything in its pid namespace."""
-        if self.alive:
-            self.alive = False
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-
-    def close(self) -> None:
-        self.kill()
-        os.close(self.token_fd)
-        os.close(self.done_fd)
-
-
-def _last_words(told: bytes, doing: str) -> KernelFault | None:
-    """The worker's own complaint, made harmless: it is shown, never believed."""
-    if not told.startswith(wire.FAILED):
-        return None
-    text = told[1:].decode(errors="replace").split("\n")[0]
-    return KernelFault("crash", f"{doing}: {''.join(c for c in text if c.isprintable())[:400]}")
-
-
-def _death(status: int, doing: str) -> tuple[str, str]:
-    if not os.WIFSIGNALED(status):
-        return "crash", f"{doing}: the worker exited before it was done"
-    name = signal.Signals(os.WTERMSIG(status)).name
-    if name == "SIGXCPU":
-        return "timeout", f"{doing}: over the CPU limit"
-    return "crash", f"{doing}: {name}{_MEANINGS.get(name, '')}"
-
-
-_MEANINGS = {
-    "SIGSEGV": " (a write to an input, or an access over 64 bytes outside an array)",
-    "SIGBUS": " (an access outside an array)",
-    "SIGSYS": " (a forbidden system call)",
-    "SIGKILL": " (over its memory or CPU limit)",
-    "SIGABRT": " (aborted: out of memory, or a broken heap)",
-}
 
 
 class Stage:

@@ -14,8 +14,9 @@ import numpy as np
 from ..model import FloatArray, Pair
 from ..policy import Policy
 from . import sandbox, wire
-from .bench import Bench, KernelFault, Stage, Worker
+from .bench import Bench, Stage
 from .builds import Build
+from .sealed import KernelFault, Worker
 
 INCUMBENT, CANDIDATE = 0, 1
 STEP, SPAN = (
