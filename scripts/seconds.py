@@ -22,8 +22,8 @@ from autoresearch.catalog import Entry, find
 
 LIMITS_S = {"null or loser": 6.0, "keep": 12.0, "refusal": 1.0}
 LINKS = 10  # keeps in a row, each some per cent faster; then a new project starts slow again
-STEP = 0.06  # rounds an element taken away by each keep: some 5 % of the reference's time
-LOSS = 1.5  # rounds of a loser, in those of the incumbent
+STEP = 0.012  # rounds an element taken away by each keep: some 5 % of the reference's time
+LOSS = 10 * STEP  # more for a loser
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ def _session(entry: Entry, trials: int, told: dict[str, Told]) -> None:
             continue
         if len(told["null or loser"].seconds) < trials:
             before = rounds + STEP
-            _write(entry, before * LOSS if n % 2 else before, salt=2 * n + 1)
+            _write(entry, before + LOSS if n % 2 else before, salt=2 * n + 1)
             _trial(entry, told["null or loser"])
         if len(told["refusal"].seconds) < trials:
             entry.kernels.write_text(f"import os  # {n}\n" + entry.kernels.read_text())

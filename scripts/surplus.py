@@ -58,7 +58,8 @@ def slowed(
     padding = "\n".join(f"    pad = {n}" for n in pads)
     spin = _SPIN.format(spin="surplus_rounds", salt=salt | 1, pads=padding)
     wrappers = [_wrapper(target, name, points[name], spent) for name in points]
-    return "\n\n".join([ast.unparse(tree), spin.strip(), *wrappers]) + "\n"
+    # The pads come last: the line of a `raise` is part of the machine code.
+    return "\n\n".join([ast.unparse(tree), *wrappers, spin.strip()]) + "\n"
 
 
 def _wrapper(target: Target, name: str, arguments: list[str], spent: Spent) -> str:

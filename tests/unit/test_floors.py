@@ -38,7 +38,14 @@ FLOORS = (
         ),
         (
             *("runner.source", "runner.allowed", "runner.knobs", "runner.normal", "runner.entry"),
-            *("runner.screen", "runner.wire", "runner.layout", "runner.driver", "runner.shift"),
+            *(
+                "runner.screen",
+                "runner.wire",
+                "runner.layout",
+                "runner.driver",
+                "runner.shift",
+                "runner.code",
+            ),
             *("runner.sandbox.linux", "runner.sandbox.seccomp", "runner.sandbox.landlock"),
             *("runner.sandbox.watch", "runner.sandbox.jail", "runner.sandbox.acts"),
             *("runner.sandbox.remedy", "runner.sandbox.ladder", "runner.sandbox.__main__"),

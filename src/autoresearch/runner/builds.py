@@ -11,17 +11,14 @@ import hmac
 import os
 import platform
 import shutil
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from ..model import Target
-from . import driver
+from . import code, driver
 
 _COMPILERS = ("numpy", "numba", "llvmlite")
-_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +87,13 @@ def prune(folder: Path, keep: int = 40) -> None:
 
 
 def code_digest(build: Build) -> str:
-    """Hash of the machine code itself, read from the cached object files without unpickling them.
+    """Hash of the machine code itself with its constants, read from the cached object files.
 
-    Two texts with the same digest compile to the same instructions. Empty when nothing is cached.
+    Two texts with the same digest do the same, at the same speed. Empty when nothing is cached.
     """
     parts = []
     for file in sorted(build.cache.glob("drive_*.nbc")):
-        parts += [part for elf in _objects(file.read_bytes()) for part in _text(elf)]
+        parts += [part for elf in code.objects(file.read_bytes()) for part in code.meaning(elf)]
     return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 
 
@@ -106,20 +103,3 @@ def _digest(sources: dict[str, str], machine: str) -> str:
     parts += [f"{name}\0{source}" for name, source in sorted(sources.items())]
     parts += [simd.read_text()] if simd.exists() else []
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _objects(data: bytes) -> Iterator[bytes]:
-    """Every ELF image inside a numba cache file, which holds it as one plain run of bytes."""
-    at = data.find(_ELF)
-    while at >= 0:
-        yield data[at:]
-        at = data.find(_ELF, at + 1)
-
-
-def _text(elf: bytes) -> Iterator[bytes]:
-    """The executable sections of a 64-bit little-endian ELF object."""
-    table, size, count = struct.unpack_from("<Q10xHH", elf, 0x28)
-    for i in range(count):
-        flags, _, offset, length = struct.unpack_from("<QQQQ", elf, table + i * size + 8)
-        if flags & 4:  # SHF_EXECINSTR
-            yield elf[offset : offset + length]

@@ -1,0 +1,64 @@
+"""What a compiled kernel is, as bytes: instructions, constants, and what they refer to.
+
+Reads ELF objects (System V ABI, 64-bit, little-endian) without running or unpickling anything;
+knows nothing of kernels.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_MAGIC = b"\x7fELF"
+_SYMBOLS, _RELOCATIONS, _EMPTY = 2, 4, 8  # SHT_SYMTAB, SHT_RELA, SHT_NOBITS
+_LOADED = 2  # SHF_ALLOC
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The fields of a section header that matter here; offsets and sizes in bytes."""
+
+    type: int
+    flags: int
+    data: bytes
+    link: int
+    info: int
+
+
+def objects(data: bytes) -> Iterator[bytes]:
+    """Every ELF image inside a numba cache file, which holds it as one plain run of bytes."""
+    at = data.find(_MAGIC)
+    while at >= 0:
+        yield data[at:]
+        at = data.find(_MAGIC, at + 1)
+
+
+def meaning(elf: bytes) -> Iterator[bytes]:
+    """All that decides what an object does: the sections that are loaded, constants among them,
+    and every relocation with what it points to. Equal instructions may call different functions
+    and read different tables."""
+    sections = list(_sections(elf))
+    for section in sections:
+        if section.flags & _LOADED and section.type != _EMPTY:
+            yield section.data
+        if section.type == _RELOCATIONS and sections[section.info].flags & _LOADED:
+            yield from _references(section, sections)
+
+
+def _sections(elf: bytes) -> Iterator[_Section]:
+    table, size, count = struct.unpack_from("<Q10xHH", elf, 0x28)
+    for i in range(count):
+        fields = struct.unpack_from("<IIQQQQII", elf, table + i * size)
+        _, kind, flags, _, offset, length, link, info = fields
+        yield _Section(kind, flags, elf[offset : offset + length], link, info)
+
+
+def _references(section: _Section, sections: list[_Section]) -> Iterator[bytes]:
+    """Where, how and to what: a name outside this object, a place inside it."""
+    symbols = sections[section.link]
+    names = sections[symbols.link].data
+    for offset, info, addend in struct.iter_unpack("<QQq", section.data):
+        name, _, _, home, value, _ = struct.unpack_from("<IBBHQQ", symbols.data, 24 * (info >> 32))
+        yield struct.pack("<QIqHQ", offset, info & 0xFFFFFFFF, addend, home, value)
+        yield b"" if home else names[name : names.index(b"\0", name)]
