@@ -80,6 +80,7 @@ class FakeRunner:
         self.facts = {
             "workloads": [asdict(w) for w in inputs["WORKLOADS"]],
             "work": [asdict(inputs["work"](w)) for w in inputs["WORKLOADS"]],
+            "lossy": [],
             "battery": [w.label for w in inputs["BATTERY"]],
         }
 
@@ -123,8 +124,8 @@ class FakeRunner:
             20_000 / said(build)[0] * np.exp(self.spread * self.noise.standard_normal(shape))
             for build in builds
         )
-        pair, exact = Pair(first, second), np.full(shape[1], np.nan)
-        return Measured(pair, np.full((2, shape[1]), 1e6), (MB, MB), (MB, MB), exact)
+        pair = Pair(first, second)
+        return Measured(pair, np.full((2, shape[1]), 1e6), (MB, MB), (MB, MB))
 
 
 @dataclass(slots=True)

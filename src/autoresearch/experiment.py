@@ -87,6 +87,8 @@ class Experiment:
         self.codes = ("", "")
         self.compile_s = [0.0, 0.0]
         self.checked = False
+        self.recall: float | None = None
+        self.untimed = ("battery", "recall") if bench.facts["lossy"] else ("battery",)
         self.fault: Fault | None = None
         bench.release()  # what an earlier experiment left there
         self.begun = bench.clock()
@@ -94,7 +96,7 @@ class Experiment:
     def run(self) -> Outcome:
         """Compile, check, measure until the gate decides; a kernel's fault becomes its verdict."""
         with self._faults():
-            self._plan("battery", "screen")
+            self._plan(*self.untimed, "screen")
             self._compile()
             if self._step().phase != "done":
                 self._check()
@@ -104,7 +106,7 @@ class Experiment:
     def check(self) -> Outcome:
         """Correctness only: compile and run the battery."""
         with self._faults():
-            self._plan("battery")
+            self._plan(*self.untimed)
             self._compile()
             self._check()
         return self.outcome()
@@ -112,7 +114,7 @@ class Experiment:
     def fixed(self, name: str, pairs: int) -> Outcome:
         """Check, then exactly `pairs` counting pairs, with no stopping rule."""
         with self._faults():
-            self._plan("battery", name)
+            self._plan(*self.untimed, name)
             self._compile()
             self._check()
             phase = self.phases[name]
@@ -149,11 +151,12 @@ class Experiment:
         """Order stages; the judge draws them on its own core while this process goes on."""
         for name in names:
             seed = int(self.rng.integers(1 << 62))
-            self.phases[name] = (
-                phases.battery(self.bench, self.policy, seed)
-                if name == "battery"
-                else phases.timed(self.bench, name, self.known, self.policy, seed)
-            )
+            if name in self.untimed:
+                make = {"battery": phases.battery, "recall": phases.recall}[name]
+                self.phases[name] = make(self.bench, self.policy, seed)
+            else:
+                known = self.known
+                self.phases[name] = phases.timed(self.bench, name, known, self.policy, seed)
 
     def _compile(self) -> None:
         with self._timed("compile"):
@@ -180,6 +183,11 @@ class Experiment:
         with self._timed("battery"):
             phase, build = self.phases["battery"], self.builds[CANDIDATE]
             self.bench.battery(phase.stage, build, phase.limits, self.policy)
+        if "recall" in self.phases:
+            phase = self.phases["recall"]
+            with self._timed("recall"):
+                found = self.bench.recall(phase.stage, build, phase.limits, self.policy)
+            self.recall = float(found.min())
         self.checked = True
 
     def _pair(self, name: str) -> None:
@@ -241,6 +249,7 @@ class Experiment:
             compile_s=self.compile_s[CANDIDATE] if self.builds else None,
             checked=self.checked,
             code=self.codes[CANDIDATE],
+            recall=self.recall,
             seconds=dict(self.seconds),
         )
         measured = [(name, phase) for name, phase in self.phases.items() if phase.measured]
@@ -258,7 +267,6 @@ class Experiment:
             candidate_ns=phase.ns("candidate_ns"),
             prepare_ns=np.median([m.prepare_ns[CANDIDATE] for m in seen], axis=0),
             held_bytes=float(np.median([m.prepared_bytes[CANDIDATE] for m in seen])),
-            recall=phases.least_recall(seen),
             peak_mb=float(np.median([m.peak_bytes[CANDIDATE] for m in seen])) / _MB,
         )
 

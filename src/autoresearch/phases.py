@@ -74,6 +74,14 @@ def battery(bench: Runner, policy: Policy, seed: int) -> Phase:
     return Phase(stage, (), [policy.call_s] * len(labels))
 
 
+def recall(bench: Runner, policy: Policy, seed: int) -> Phase:
+    """Have the judge draw the lossy workloads with many queries, whose answers are pooled."""
+    labels, batches = bench.facts["lossy"], policy.recall_batches
+    counts, queries = [1] * len(labels), policy.recall_queries
+    stage = bench.order("open_recall", labels, counts, queries=queries, batches=batches, seed=seed)
+    return Phase(stage, (), [policy.recall_s] * len(labels))
+
+
 def timed(bench: Runner, name: str, known: Known, policy: Policy, seed: int) -> Phase:
     """Have the judge draw a timed phase; the seed reaches no worker."""
     drawn = bench.facts
@@ -110,13 +118,6 @@ def _operations(ns: float, work: Work, policy: Policy) -> int:
     """How many operations make a call long enough to time and small enough to hold."""
     wanted = math.ceil(policy.min_call_ms * 1e6 / ns)
     return max(1, min(wanted, math.floor(policy.batch_mb * _MB / work.bytes)))
-
-
-def least_recall(measured: Sequence[Measured]) -> float | None:
-    """The last pair's, which has pooled its stage, on the workload that loses most; None if all
-    are exact."""
-    recalls = measured[-1].recall
-    return None if np.isnan(recalls).all() else float(np.nanmin(recalls))
 
 
 def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) -> None:

@@ -80,9 +80,13 @@ class Policy:
         3.0  # the core before and after a pair; a busy hyperthread beside it makes 2
     )
 
-    # Lossy operations: recall@10 on a stage's queries, pooled by workload
-    recall_loss: float = 0.005  # below the reference's on the same queries
+    # Lossy operations: recall@10 on the same queries as the reference, pooled by workload
+    recall_queries: int = 2000  # its standard error is then some 0.002 between unlike algorithms
+    recall_batches: int = 8  # calls they come in,
+    recall_s: float = 20.0  # each of them
+    recall_loss: float = 0.005  # below the reference's
     recall_floor: float = 0.50  # whatever the reference finds
+    recall_gross: float = 0.15  # on the few queries of a timed stage: three standard errors
 
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...

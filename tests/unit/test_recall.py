@@ -98,6 +98,7 @@ def test_recall_is_pooled_over_calls_and_arms() -> None:
     assert incumbent == candidate == reference
     assert 0.2 < reference < 0.8
     assert made.found[2, 1] == 2 * 2 * 2 * 10  # arms, batches, operations, ids
+    assert made.queries == 1
 
 
 def test_a_lossy_answer_must_still_tell_true_distances() -> None:
@@ -112,20 +113,21 @@ def test_a_lossy_answer_must_still_tell_true_distances() -> None:
         ([0.9, 0.896, 0.9], None),
         ([0.9, 0.894, 0.9], CANDIDATE),
         ([0.894, 0.9, 0.9], INCUMBENT),
-        ([0.497, 0.499, 0.501], INCUMBENT),
+        ([0.497, 0.499, 0.501], INCUMBENT),  # the floor
         ([0.6, 0.499, 0.501], CANDIDATE),
+        ([None, 0.9, 0.9], None),
     ],
 )
 def test_recall_may_fall_by_half_a_per_cent_and_never_below_half(
-    recalls: list[float], arm: int | None
+    recalls: list[float | None], arm: int | None
 ) -> None:
     bench = SimpleNamespace(ask=lambda verb, key: {"told": [None, recalls]})
     stage = SimpleNamespace(key=0, plan=[0, 0], labels=("exact: ", "near: k=10"))
     session = _Session(bench, stage, (None, None), [])  # type: ignore[arg-type]
     if arm is None:
-        told = session.recall(POLICY)
+        told = session.recall(POLICY.recall_loss, POLICY.recall_floor)
         assert np.isnan(told[0]) and told[1] == recalls[CANDIDATE]
         return
-    with pytest.raises(ArmFault, match=r"near: k=10: recall@10 is 0\.\d+, at least") as caught:
-        session.recall(POLICY)
+    with pytest.raises(ArmFault, match=r"near: k=10: recall@10 is 0\.\d+, the reference") as caught:
+        session.recall(POLICY.recall_loss, POLICY.recall_floor)
     assert caught.value.arm == arm

@@ -63,6 +63,11 @@ class Case:
         truth = self._truth()
         self.truths = [[truth(each) for each in batch] for batch in drawn]
 
+    @property
+    def queries(self) -> int:
+        """Answers in one operation: the rows of its outputs."""
+        return max(math.prod(shape[:-1]) for shape in self.shapes.values())
+
     def answer(self, reference: ModuleType, drive: Any) -> None:
         """Run the reference over every batch: the expected outputs."""
         bound = worker.Bound(
@@ -112,11 +117,12 @@ class Case:
                 self.found[_REFERENCE] += oracle.found(true, expected[ids])
         return None
 
-    def recalls(self) -> list[float] | None:
-        """Recall of incumbent, candidate and reference over all calls so far; None unless lossy."""
+    def recalls(self) -> list[float | None] | None:
+        """Recall of incumbent, candidate and reference over all calls so far; None unless lossy,
+        and for an arm that was not called."""
         if self.op.oracle != "recall":
             return None
-        return [float(found / max(real, 1)) for found, real in self.found]
+        return [float(found / real) if real else None for found, real in self.found]
 
     def _truth(self) -> Callable[[Operation], Mapping[str, Any]]:
         make = getattr(self.inputs, "truth", None)

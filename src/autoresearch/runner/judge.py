@@ -77,7 +77,7 @@ class Stage:
     def _wrong(self, index: int, batch: int, arm: int) -> str | None:
         return self.cases[index].check(batch, self._out(index, arm), self._poison(index), arm)
 
-    def recalls(self) -> list[list[float] | None]:
+    def recalls(self) -> list[list[float | None] | None]:
         """By case: recall of incumbent, candidate and reference so far; None where exact."""
         return [case.recalls() for case in self.cases]
 
@@ -133,6 +133,7 @@ class Judge:
             "target": asdict(self.target),
             "workloads": [asdict(w) for w in self.inputs.WORKLOADS],
             "work": work,
+            "lossy": [w.label for w in self._lossy()],
             "battery": [
                 f"{w.label}{odd}" for w in self.inputs.BATTERY for odd in ("", ",misaligned")
             ],
@@ -188,6 +189,22 @@ class Judge:
             cases += [Case(self.target, self.inputs, w, static, 2, odd) for odd in (False, True)]
         return self._open(cases, batches, rng)
 
+    def open_recall(self, queries: int, batches: int, seed: int) -> Stage:
+        """Every lossy workload with at least so many queries, in so many batches."""
+        rng = np.random.default_rng(seed)
+        cases = []
+        for w in self._lossy():
+            static = self.vault.get(w, self._draw(w))
+            one = Case(self.target, self.inputs, w, static, 1)
+            one.draw(1, rng)
+            count = -(-queries // (batches * one.queries))
+            cases.append(Case(self.target, self.inputs, w, static, count))
+        return self._open(cases, batches, rng)
+
+    def _lossy(self) -> list[Workload]:
+        ops = self.target.ops
+        return [w for w in self.inputs.WORKLOADS if ops[w.op].oracle == "recall"]
+
     def _draw(self, workload: Workload) -> Any:
         return lambda rng: self.inputs.static(rng, workload.spec) if self.target.static else {}
 
@@ -222,7 +239,7 @@ def serve(sock: socket.socket, judge: Judge) -> None:
 def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[int]]:
     """One request's reply and descriptors; a target's own fault becomes the harness's refusal."""
     try:
-        if verb in ("open_stage", "open_battery"):
+        if verb in ("open_stage", "open_battery", "open_recall"):
             key = request.pop("key")
             stage = judge.stages[key] = getattr(judge, verb)(**request)
             return {"plan": stage.plan()}, stage.descriptors()
