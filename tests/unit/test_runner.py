@@ -266,12 +266,15 @@ def drive_weigh(x, n):
     local = 0.0
     for i in range(n):
         local += math.sin(x) * 1.5 + TABLE[i & 3]
+    if local > 1e300:
+        raise ValueError("numba keeps the file this stands in")
     return local
 """
 CHANGES = {
     "another name for a local": ("local", "total"),
     "a statement without effect": ("    local = 0.0", "    local = 0.0; pad = 7"),
     "another constant": ("1.5", "1.25"),
+    "another message": ("keeps", "holds"),
     "another function": ("sin", "cos"),
     "another table": ("3, 4", "3, 5"),
 }
@@ -280,15 +283,15 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By change, what `code_digest` makes of a kernel that numba compiled."""
-    made = {}
+    made, parent = {}, tmp_path_factory.mktemp("code")
     for change, (was, now) in {"none": ("", ""), **CHANGES}.items():
-        folder = tmp_path_factory.mktemp("code")
+        laid = build(parent, label=change)
+        folder = laid.directory
         (folder / "kernels.py").write_text(KERNEL.replace(was, now) if was else KERNEL)
         runpy = "import kernels; kernels.drive_weigh(1.0, 3)"
         environment = os.environ | {"NUMBA_CACHE_DIR": ""}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         subprocess.run([sys.executable, "-c", runpy], cwd=folder, check=True, env=environment)
-        laid = build(folder)
         for file in (folder / "__pycache__").glob("*.nbc"):
             (laid.cache / f"drive_{file.name.split('.')[1]}.nbc").write_bytes(file.read_bytes())
         made[change] = builds.code_digest(laid)

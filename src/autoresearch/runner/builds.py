@@ -91,9 +91,11 @@ def code_digest(build: Build) -> str:
 
     Two texts with the same digest do the same, at the same speed. Empty when nothing is cached.
     """
-    parts = []
+    parts: list[bytes] = []
+    folder = build.directory.name.encode()
     for file in sorted(build.cache.glob("drive_*.nbc")):
-        parts += [part for elf in code.objects(file.read_bytes()) for part in code.meaning(elf)]
+        for elf in code.objects(file.read_bytes()):
+            parts += code.meaning(elf, folder)
     return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 
 

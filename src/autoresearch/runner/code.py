@@ -6,6 +6,8 @@ knows nothing of kernels.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 _MAGIC = b"\x7fELF"
 _SYMBOLS, _RELOCATIONS, _EMPTY = 2, 4, 8  # SHT_SYMTAB, SHT_RELA, SHT_NOBITS
 _LOADED = 2  # SHF_ALLOC
+_PICKLE = re.compile(rb"\x80\x04\x95(.{8})", re.DOTALL)  # protocol 4, one frame of so many bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,27 @@ def objects(data: bytes) -> Iterator[bytes]:
         at = data.find(_MAGIC, at + 1)
 
 
-def meaning(elf: bytes) -> Iterator[bytes]:
+def meaning(elf: bytes, folder: bytes) -> Iterator[bytes]:
     """All that decides what an object does: the sections that are loaded, constants among them,
     and every relocation with what it points to. Equal instructions may call different functions
-    and read different tables."""
+    and read different tables. `folder`, where the text lay, means nothing."""
     sections = list(_sections(elf))
     for section in sections:
         if section.flags & _LOADED and section.type != _EMPTY:
-            yield section.data
+            yield _anonymous(section.data, folder)
         if section.type == _RELOCATIONS and sections[section.info].flags & _LOADED:
             yield from _references(section, sections)
+
+
+def _anonymous(data: bytes, folder: bytes) -> bytes:
+    """`data` without the folder: numba pickles the file of every `raise`, and keeps a SHA-1 of the
+    pickle beside it."""
+    for match in _PICKLE.finditer(data):
+        pickle = data[match.start() : match.end() + int.from_bytes(match[1], "little")]
+        if folder in pickle:
+            digest = hashlib.sha1(pickle, usedforsecurity=False).digest()
+            data = data.replace(digest, bytes(len(digest)))
+    return data.replace(folder, bytes(len(folder)))
 
 
 def _sections(elf: bytes) -> Iterator[_Section]:
