@@ -6,7 +6,9 @@ WORKLOAD = Workload("sum", {"n": 3})
 
 
 def _peer(**more):
-    return Peer("builtins", "sum", "sum", lambda w, static: sum, lambda raw, each: {}, "int", **more)
+    return Peer(
+        "builtins", "sum", "sum", lambda w, static: sum, lambda raw, each: {}, "int", **more
+    )
 
 
 def test_a_peer_takes_the_operation_as_it_is():
