@@ -100,7 +100,8 @@ class Peer:
     turns that into the op's declared outputs, for the oracle. `make` imports the library itself;
     ImportError skips the peer, `NotImplementedError` one workload. `output` says what the timed
     call leaves (bitmap, view, ids, ...), `layout` whether its data was packed in advance ("free")
-    or read as declared ("untouched").
+    or read as declared ("untouched"). A library that reads fresh inputs in a form of its own has
+    `pack(workload, static, each)`, untimed: the call then takes what that returns instead.
     """
 
     library: str
@@ -110,6 +111,11 @@ class Peer:
     answer: Callable[[Any, Operation], Mapping[str, Any]]
     output: str
     layout: str = "free"
+    pack: Callable[[Workload, Mapping[str, Any], Operation], Any] | None = None
+
+    def given(self, workload: Workload, static: Mapping[str, Any], each: Operation) -> Any:
+        """What the timed call takes for one operation."""
+        return self.pack(workload, static, each) if self.pack else each
 
 
 @dataclass(frozen=True, slots=True)
