@@ -102,16 +102,18 @@ class Runner(Bench):
     ) -> Iterator[_Session]:
         """One worker that has run every batch of every case, untimed."""
         worker = self.worker(build, 0, stage, CANDIDATE)
-        with blaming(CANDIDATE):
-            self.settle(worker, policy.spawn_s)
-            session = _Session(self, stage, (worker, worker), limits)
-            for w in session.indices:
-                session.prepare(w, CANDIDATE)
-                for batch in range(batches):
-                    session.round(w, batch, (CANDIDATE,))
-            session.inspect()
-        yield session
-        self.dismiss(worker)
+        try:
+            with blaming(CANDIDATE):
+                self.settle(worker, policy.spawn_s)
+                session = _Session(self, stage, (worker, worker), limits)
+                for w in session.indices:
+                    session.prepare(w, CANDIDATE)
+                    for batch in range(batches):
+                        session.round(w, batch, (CANDIDATE,))
+                session.inspect()
+            yield session
+        finally:
+            self.dismiss(worker)
 
 
 def _rounds(session: _Session, rounds: int, rng: np.random.Generator) -> FloatArray:
@@ -200,14 +202,16 @@ def _spawned(
 ) -> Iterator[tuple[Worker, Worker]]:
     """Two frozen workers, created in random order; they load side by side, untimed."""
     workers: dict[int, Worker] = {}
-    for arm in rng.permutation(2).tolist():
-        workers[arm] = bench.worker(builds[arm], shifts[arm], stage, arm)
-    for arm, worker in workers.items():
-        with blaming(arm):
-            bench.settle(worker, policy.spawn_s)
-    yield workers[INCUMBENT], workers[CANDIDATE]
-    for worker in workers.values():
-        bench.dismiss(worker)
+    try:
+        for arm in rng.permutation(2).tolist():
+            workers[arm] = bench.worker(builds[arm], shifts[arm], stage, arm)
+        for arm, worker in workers.items():
+            with blaming(arm):
+                bench.settle(worker, policy.spawn_s)
+        yield workers[INCUMBENT], workers[CANDIDATE]
+    finally:
+        for worker in workers.values():
+            bench.dismiss(worker)
 
 
 @contextmanager
