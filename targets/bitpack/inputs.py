@@ -53,7 +53,7 @@ JITTER = {
 
 
 def data(rows, width):
-    """A user's integers at two widths; what exceeds one is drawn as its largest value."""
+    """A user's integers at two widths, fitted into each as `draw` does it."""
     n = min(rows, 1 << 16)
     return (*_both(11, n, "data"), *_both(24, n, "data"))
 
