@@ -32,7 +32,6 @@ BATTERY = tuple(
 
 WORKLOADS = (
     _workload("decode", 1, 1 << 16, "runs"),
-    _workload("decode", 3, 1 << 16, "uniform"),
     _workload("decode", 7, 1 << 20, "skewed"),
     _workload("decode", 11, 1 << 16, "clustered"),
     _workload("decode", 17, 1 << 16, "uniform"),
@@ -41,8 +40,7 @@ WORKLOADS = (
     _workload("fastlanes", 3, 1 << 16, "skewed"),
     _workload("fastlanes", 7, 1 << 16, "runs"),
     _workload("fastlanes", 11, 1 << 20, "uniform"),
-    _workload("fastlanes", 17, 1 << 16, "clustered"),
-    _workload("fastlanes", 24, 1 << 16, "uniform"),
+    _workload("fastlanes", 24, 1 << 16, "clustered"),
 )
 
 JITTER = {

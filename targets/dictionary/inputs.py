@@ -43,17 +43,15 @@ BATTERY = (
 
 WORKLOADS = (
     _workload("i64", 200, 1 << 16, "skewed"),
-    _workload("i64", 5000, 1 << 16, "uniform"),
     _workload("i64", 200_000, 1 << 20, "uniform"),
-    _workload("f64", 200, 1 << 16, "runs"),
-    _workload("f64", 5000, 1 << 20, "sorted"),
-    _workload("f64", 200_000, 1 << 16, "skewed"),
-    _workload("utf8", 200, 1 << 16, "few", "english", 10),
+    _workload("f64", 5000, 1 << 16, "runs"),
+    _workload("f64", 200_000, 1 << 16, "sorted"),
+    _workload("utf8", 200, 1 << 18, "few", "english", 10),
     _workload("utf8", 5000, 1 << 16, "uniform", "english", 10),
     _workload("utf8", 200_000, 1 << 16, "skewed", "english", 10),
     _workload("utf8", 200, 1 << 16, "runs", "logs", 24),
     _workload("utf8", 5000, 1 << 16, "skewed", "urls", 24),
-    _workload("utf8", 200_000, 1 << 18, "uniform", "urls", 24),
+    _workload("utf8", 200_000, 1 << 16, "uniform", "urls", 24),
 )
 
 JITTER = {

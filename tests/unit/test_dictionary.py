@@ -120,7 +120,7 @@ def test_work_counts_codes_rows_and_the_shortest_strings():
     done = {w.label: inputs.work(w) for w in inputs.WORKLOADS}
     longs, strings = done[inputs.WORKLOADS[0].label], done[inputs.WORKLOADS[-1].label]
     assert longs.bytes == (1 << 16) * 12 and longs.units == 1 << 16
-    assert strings.bytes == (1 << 18) * (4 + 4 + 12)
+    assert strings.bytes == (1 << 16) * (4 + 4 + 12)
 
 
 def _wrong(right, kind):
