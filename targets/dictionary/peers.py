@@ -1,7 +1,5 @@
 """Libraries that decode a dictionary: their values and strings are an independent oracle."""
 
-import os
-
 import numpy as np
 
 from autoresearch import Peer
@@ -65,6 +63,8 @@ def _from_arrow(raw, each):
 
 
 def _polars(workload, static):
+    import os
+
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read when polars is first imported
     import polars as pl
 

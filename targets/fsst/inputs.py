@@ -5,9 +5,6 @@ trained on text of the `same` kind or on another kind, in `shuffled` code order,
 Strings are compressed one by one, as FSST does it. An operation draws fresh ones from a pool.
 """
 
-from collections import Counter
-from itertools import pairwise
-
 import numpy as np
 
 from autoresearch import Work, Workload, draw
@@ -118,22 +115,25 @@ def _trained(offsets, text):
     last = int(np.searchsorted(offsets, SAMPLE, side="right")) - 1
     offsets = offsets[: max(last, 1) + 1]
     sample = text[: offsets[-1]]
-    words, inner = [], set(range(sample.size)) - set(offsets.tolist())
+    words = []
     for _ in range(ROUNDS):
         starts, _ = _tokens(*_table(words), sample, offsets)
-        places = [*starts.tolist(), sample.size]
-        raw = sample.tobytes()
-        tokens = [raw[a:b] for a, b in pairwise(places)]
-        gain = Counter(tokens)
-        gain.update(
-            (a + b)[:LONGEST]
-            for (a, b), at in zip(pairwise(tokens), places[1:], strict=False)
-            if at in inner
-        )
+        count = _counted(sample.tobytes(), [*starts.tolist(), sample.size], set(offsets.tolist()))
         # A byte without a symbol takes two codes: such symbols weigh more than what they cover.
-        weight = {w: count * (len(w) if len(w) > 1 else LONGEST) for w, count in gain.items()}
-        words = sorted(weight, key=weight.get, reverse=True)[:ESCAPE]
+        gain = {w: n * (len(w) if len(w) > 1 else LONGEST) for w, n in count.items()}
+        words = sorted(gain, key=gain.get, reverse=True)[:ESCAPE]
     return sorted(words, key=lambda word: (len(word) - 2) % LONGEST)  # lengths 2 to 8, then 1
+
+
+def _counted(text, places, strings):
+    """How often each token occurred, and each pair of neighbours within a string as one word."""
+    count = {}
+    for i, begin in enumerate(places[:-1]):
+        single = places[i + 1] in strings
+        for end in places[i + 1 : i + (2 if single else 3)]:
+            word = text[begin : min(end, begin + LONGEST)]
+            count[word] = count.get(word, 0) + 1
+    return count
 
 
 def _table(words):

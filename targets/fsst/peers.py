@@ -1,8 +1,5 @@
 """Libraries that decode FSST, and numpy: their bytes are an independent oracle."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from autoresearch import Peer
@@ -50,12 +47,15 @@ def _vortex(workload, static):
 
 def _vortex_pack(workload, static, each):
     """The same text with symbols that vortex trains on it, through a file of that edition."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     import pyarrow as pa
     import vortex
 
     raw = text(static, each).tobytes()
     strings = [raw[i : i + PIECE] for i in range(0, len(raw), PIECE)]
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         path = str(Path(folder) / "text.vortex")
         vortex.io.write(vortex.array(pa.array(strings, pa.binary())), path, edition=FORMAT)
         packed = vortex.open(path).scan().read_all()
