@@ -6,12 +6,16 @@ No target is named here: a new one is covered the moment it has a folder.
 from __future__ import annotations
 
 import ast
+import atexit
 import json
 import math
+import os
 import re
 import runpy
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +29,7 @@ from fake import HERE as TOYROOT
 from fake import Toy
 from unit.test_floors import foreign
 
-from autoresearch import catalog, cli
+from autoresearch import catalog, cli, new
 from autoresearch.catalog import IMMUTABLE, Entry
 from autoresearch.model import Workload
 from autoresearch.oracle import RANKED
@@ -33,7 +37,20 @@ from autoresearch.runner import layout
 from autoresearch.runner.screen import Screened, screen
 
 ROOT = Path(__file__).resolve().parents[1]
-WHOLE = catalog.discover(ROOT)
+
+
+def anew() -> tuple[Entry, ...]:
+    """A target as `autoresearch new` leaves it."""
+    root = Path(tempfile.mkdtemp(prefix="every-target-"))
+    atexit.register(shutil.rmtree, root)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    subprocess.run(["git", "init", "-q", str(root)], check=True, env=clean)
+    (root / "targets").mkdir()
+    new.run(root, "made-anew")
+    return catalog.discover(root)
+
+
+WHOLE = (*catalog.discover(ROOT), *anew())
 EVERY = (*WHOLE, *catalog.discover(TOYROOT))  # the toy is smaller than a target may be
 OPS = [(entry, op) for entry in EVERY for op in entry.facts().ops]
 KINDS = {"vectors": 64, "integers": 0, "text": 0}  # of DATA, and a width for each

@@ -56,7 +56,7 @@ FLOORS = (
     (("phases", "experiment"), "prior", "kernels"),
     (
         ("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial", "demo"),
-        *("checkup", "overview", "plane", "index", "peers", "report"),
+        *("checkup", "overview", "new", "plane", "index", "peers", "report"),
     ),
     ("fleet",),
     (("cli.live", "cli.show", "cli.verbs", "__main__"),),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate import Report
     from ..checkup import Checkup
     from ..demo import Scene
+    from ..new import Made
     from ..overview import Overview, TargetLine
     from ..trial import Finished
 
@@ -156,6 +157,14 @@ def demo(scenes: Sequence[Scene], json: bool) -> None:
         heads,
         [(s.name, s.verdict, s.speedup, s.seconds, s.reason) for s in scenes],
     )
+
+
+def new(made: Made, json: bool) -> None:
+    if emit(json, {"new": made}):
+        return
+    for file in made.files:
+        sys.stdout.write(f"{file}\n")
+    sys.stdout.write(f"next: {made.next}\n")
 
 
 def reset(path: str, json: bool) -> None:

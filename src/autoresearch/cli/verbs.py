@@ -76,6 +76,20 @@ def targets(json: Json = False) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The new target, in lower case with dashes.")],
+    json: Json = False,
+) -> None:
+    """Make the files of a new target: a small example that passes its checks, to be edited.
+
+    Example: autoresearch new my-kernel
+    """
+    from .. import new as making
+
+    show.new(making.run(State.root, name), json)
+
+
+@app.command()
 def check(name: Name, json: Json = False) -> None:
     """Compile kernels.py and check it against the oracle on the battery; measures nothing.
 

@@ -62,13 +62,14 @@ class Workspace:
     @classmethod
     def open(cls, path: Path) -> Workspace:
         """The work tree around `path`; Refusal unless commits can be made in it now."""
-        space = cls._found(path)
+        space = cls.around(path)
         space.check_idle()
         space.head()
         return space
 
     @classmethod
-    def _found(cls, path: Path) -> Workspace:
+    def around(cls, path: Path) -> Workspace:
+        """The work tree around `path`, whatever state it is in; Refusal where there is none."""
         if not path.is_dir():
             raise Refusal(f"{path} is not a folder.", "Name an existing folder with --root.")
         asked = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
