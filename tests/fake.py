@@ -82,6 +82,7 @@ class FakeRunner:
             "work": [asdict(inputs["work"](w)) for w in inputs["WORKLOADS"]],
             "lossy": [],
             "battery": [w.label for w in inputs["BATTERY"]],
+            "given": 0,
         }
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ Knows folders and digests; runs nothing but a target's own declaration of facts.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import platform
@@ -24,6 +25,7 @@ _HARNESS = (
     *(
         "model.py",
         "draw.py",
+        "data",
         "oracle.py",
         "block.py",
         "gate.py",
@@ -66,6 +68,14 @@ class Entry:
         if not isinstance(target, Target):
             raise Refusal(f"TARGET in {file} is no Target.", "Write TARGET = Target(...).")
         return target
+
+    def data_kind(self) -> str:
+        """What a user's file may feed this target with, `DATA` in inputs.py, which is not run here:
+        vectors, integers, text, or nothing."""
+        for node in ast.parse((self.path / "inputs.py").read_bytes()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DATA":
+                return str(ast.literal_eval(node.value))
+        return ""
 
     def digests(self, policy: Policy) -> dict[str, str]:
         """Hashes of all that may not change in a loop, by name: reference, inputs, run_experiment,
