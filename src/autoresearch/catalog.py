@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from . import data
+from .data import Origin
 from .errors import Refusal
 from .model import Target
 from .policy import Policy
@@ -69,13 +71,14 @@ class Entry:
             raise Refusal(f"TARGET in {file} is no Target.", "Write TARGET = Target(...).")
         return target
 
-    def data_kind(self) -> str:
-        """What a user's file may feed this target with, `DATA` in inputs.py, which is not run here:
-        vectors, integers, text, or nothing."""
+    def origin(self, text: str) -> Origin:
+        """What `FILE` or `FILE:column` names, checked for what this target takes: the `DATA` of its
+        inputs.py, which is read here and not run."""
         for node in ast.parse((self.path / "inputs.py").read_bytes()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DATA":
-                return str(ast.literal_eval(node.value))
-        return ""
+                return data.origin(text, str(ast.literal_eval(node.value)))
+        what = f"Target {self.name} takes no data: its inputs.py declares no DATA."
+        raise Refusal(what, "Leave --data out, or see docs/adding-a-target.md.")
 
     def digests(self, policy: Policy) -> dict[str, str]:
         """Hashes of all that may not change in a loop, by name: reference, inputs, run_experiment,

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from . import data as sources
 from . import machine as machines
 from .catalog import Entry, find, joined, root_of
 from .data import Origin
@@ -131,7 +130,7 @@ class Session:
         project = Project.open(path, say)
         entry = find(project.root, name)
         facts, digests = entry.facts(), entry.digests(policy)
-        given = _given(entry, data) if data else None
+        given = entry.origin(data) if data else None
         return cls(project, entry, facts, digests, machines.fingerprint(), policy, runner, given)
 
     @property
@@ -291,14 +290,6 @@ class Session:
                 break
             count += trial.kind == "trial" and trial.result.verdict in KEPT
         return count
-
-
-def _given(entry: Entry, text: str) -> Origin:
-    kind = entry.data_kind()
-    if not kind:
-        what = f"Target {entry.name} takes no data: its inputs.py declares no DATA."
-        raise Refusal(what, "Leave --data out, or see docs/adding-a-target.md.")
-    return sources.origin(text, kind)
 
 
 def _alike(values: list[FloatArray]) -> list[FloatArray]:

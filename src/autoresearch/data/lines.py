@@ -32,7 +32,9 @@ def read(path: Path, kind: str) -> Source:
     """The lines of a small file, of a large one those that lie whole in evenly spaced blocks."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        found = [_cut(begin, raw) for begin, raw in _blocks(file, size)]
+        blocks = list(_blocks(file, size))
+    most = caps.ROWS // max(1, len(blocks))
+    found = [_cut(begin, raw, most) for begin, raw in blocks]
     if not found:
         told = "has no whole line where it was sampled" if size else "is empty"
         raise caps.fault(path, told)
@@ -50,7 +52,7 @@ def _blocks(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
     if size <= caps.BYTES:
         file.seek(0)
         whole = file.read(size)
-        if whole.count(b"\n") <= caps.ROWS:
+        if whole.count(b"\n") < caps.ROWS:
             yield from [(0, whole)] if whole else []
             return
     length = max(1, min(size, caps.BYTES) // caps.BLOCKS)
@@ -64,14 +66,14 @@ def _blocks(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
             yield before + begin, raw[begin:end]
 
 
-def _cut(begin: int, raw: bytes) -> _Lines:
-    """The lines of a block, of very many short ones the first."""
+def _cut(begin: int, raw: bytes, most: int) -> _Lines:
+    """The first `most` lines of a block."""
     checks.utf8(raw, lambda at: f"byte {begin + at}")
     data = np.frombuffer(raw, np.uint8)
     stops = np.flatnonzero(data == _NEWLINE)
     if data[-1] != _NEWLINE:
         stops = np.append(stops, len(data))
-    stops = stops[: caps.ROWS // caps.BLOCKS if len(stops) > caps.ROWS else len(stops)]
+    stops = stops[:most]
     begins = np.concatenate([[0], stops[:-1] + 1])
     returned = (stops > begins) & (data[stops - 1] == _RETURN)
     dropped = np.concatenate([stops[:-1], stops[returned] - 1])
