@@ -136,6 +136,7 @@ class Toy:
     root: Path
     policy: Policy = UNSEEN
     runner: Any = FakeRunner
+    data: str = ""
     heard: list[str] = field(default_factory=list)
 
     @classmethod
@@ -169,7 +170,8 @@ class Toy:
         ).stdout.strip()
 
     def session(self) -> Session:
-        return Session.open(self.root, "toy", self.heard.append, self.policy, self.runner)
+        say = self.heard.append
+        return Session.open(self.root, "toy", say, self.policy, self.runner, self.data)
 
     def baseline(self, text: bytes = b"", accept: str = "") -> Trial:
         self.kernels.write_bytes(text or kernel())

@@ -74,11 +74,11 @@ class Entry:
     def origin(self, text: str) -> Origin:
         """What `FILE` or `FILE:column` names, checked for what this target takes: the `DATA` of its
         inputs.py, which is read here and not run."""
-        for node in ast.parse((self.path / "inputs.py").read_bytes()).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DATA":
-                return data.origin(text, str(ast.literal_eval(node.value)))
-        what = f"Target {self.name} takes no data: its inputs.py declares no DATA."
-        raise Refusal(what, "Leave --data out, or see docs/adding-a-target.md.")
+        kind = _literal(self.path / "inputs.py", "DATA")
+        if kind not in data.KINDS:
+            what = f"Target {self.name} takes no data: inputs.py has no DATA of {data.KINDS}."
+            raise Refusal(what, "Leave --data out, or see docs/adding-a-target.md.")
+        return data.origin(text, str(kind))
 
     def digests(self, policy: Policy) -> dict[str, str]:
         """Hashes of all that may not change in a loop, by name: reference, inputs, run_experiment,
@@ -88,6 +88,17 @@ class Entry:
         named |= {"policy": repr(policy).encode(), "versions": versions.encode()}
         named["harness"] = b"\0".join(f.name.encode() + f.read_bytes() for f in _harness_files())
         return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in named.items()}
+
+
+def _literal(file: Path, name: str) -> object:
+    """The literal that a module binds to `name`, None where there is none or the text is broken."""
+    try:
+        for node in ast.parse(file.read_bytes()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return ast.literal_eval(node.value)
+    except (SyntaxError, ValueError):
+        return None
+    return None
 
 
 def joined(digests: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ _READERS: dict[str, tuple[tuple[str, ...], _Reader]] = {
     ".txt": (("text", "integers"), lines.read),
     ".log": (("text",), lines.read),
 }
-_NAME = 28  # characters of a file's name in a label, its end: a block is short
+_NAME = 19  # characters of file and column in a label, the last ones: a block has 32 for it all
 _HASH = 12  # of the digest's hex digits in a label: 48 bits tell any two files apart
 
 
@@ -37,8 +37,8 @@ _HASH = 12  # of the digest's hex digits in a label: 48 bits tell any two files 
 class Origin:
     """Where data come from: the file, the column, what it is read as, and its name in every row.
 
-    `label` holds the end of the file's name and of the column's, and the first digits of the digest
-    of all that is read; the folder appears in no row."""
+    `label` holds file and column (of long names the end) and the first digits of the digest of all
+    that is read; the folder appears in no row."""
 
     path: str
     column: str
@@ -70,8 +70,8 @@ def workloads(inputs: SimpleNamespace, source: Source, label: str) -> tuple[Work
 
 def _label(where: Origin, source: Source) -> str:
     parts = filter(None, (Path(where.path).name, where.column))
-    named = ":".join(re.sub(r"[^\w.+-]", "_", part, flags=re.ASCII)[-_NAME:] for part in parts)
-    return f"{named}:{source.digest()[:_HASH]}"
+    named = ":".join(re.sub(r"[^\w.+-]", "_", part, flags=re.ASCII) for part in parts)
+    return f"{named[-_NAME:]}:{source.digest()[:_HASH]}"
 
 
 def _split(text: str) -> tuple[Path, str]:
