@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from autoresearch import data, draw
 from autoresearch.data import caps, source
+from autoresearch.data import columns as columns_of_tables
 from autoresearch.errors import Refusal
 from targets.pq_l2 import inputs
 
@@ -308,16 +309,16 @@ def arrow():
     return pytest.importorskip("pyarrow")
 
 
-def table(path, pa, **fields):
-    """A file with the named columns, in groups of three rows."""
+def table(path, pa, rows=3, **fields):
+    """A file with the named columns, in groups of so many rows."""
     made = pa.table(fields)
     if path.suffix == ".parquet":
         from pyarrow import parquet
 
-        parquet.write_table(made, path, row_group_size=3)
+        parquet.write_table(made, path, row_group_size=rows)
     else:
         with pa.ipc.new_file(path, made.schema) as file:
-            file.write_table(made, max_chunksize=3)
+            file.write_table(made, max_chunksize=rows)
     return path
 
 
@@ -382,6 +383,16 @@ def test_a_long_column_is_sampled(tmp_path, arrow, suffix):
     found = read(path, "integers").values
     assert len(found) <= 40 and found[0] == 0 and found[-1] == 999
     assert found.tolist() == sorted(set(found.tolist()))
+
+
+@TABLES
+def test_of_a_large_group_stretches_are_kept(tmp_path, arrow, suffix, monkeypatch):
+    monkeypatch.setattr(caps, "ROWS", 80)
+    monkeypatch.setattr(columns_of_tables, "_BATCH", 10)
+    path = table(tmp_path / f"a{suffix}", arrow, 1000, c=arrow.array(range(1000)))
+    found = read(path, "integers").values
+    assert len(found) == 80 and found[0] == 0 and found[-1] == 999
+    assert np.diff(found.astype(int)).max() < 200 and (np.diff(found) >= 1).all()
 
 
 @TABLES

@@ -1,6 +1,7 @@
 """One column of a parquet, arrow or feather file through pyarrow, which is loaded here only.
 
-Read by row groups (parquet) or record batches (arrow), evenly spaced where there are many.
+Read by row groups (parquet) or record batches (arrow), evenly spaced where there are many, and of
+large ones in stretches that are evenly spaced again.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class _Kept:
     lengths: list[Array] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
+    width: int = 0  # of vectors, once one was read
 
-    def add(self, values: Array, lengths: Array, rows: int) -> None:
+    def add(self, values: Array, lengths: Array, width: int, rows: int) -> None:
         self.values.append(values)
         self.lengths.append(lengths)
+        self.width = width
         self.rows += rows
         self.bytes += values.nbytes
 
@@ -64,9 +67,12 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet
 
-        self.file = parquet.ParquetFile(path, memory_map=True)
+        self.file = parquet.ParquetFile(path, buffer_size=1 << 20)
         self.schema = self.file.schema_arrow
         self.groups = self.file.num_row_groups
+
+    def rows(self, group: int) -> int:
+        return int(self.file.metadata.row_group(group).num_rows)
 
     def arrays(self, group: int, column: int) -> Iterator[Any]:
         name = self.schema.field(column).name
@@ -84,6 +90,9 @@ class _Ipc:
         self.schema = self.file.schema
         self.groups = self.file.num_record_batches
 
+    def rows(self, group: int) -> int:
+        return int(self.file.get_batch(group).num_rows)
+
     def arrays(self, group: int, column: int) -> Iterator[Any]:
         array = self.file.get_batch(group).column(column)
         for begin in range(0, len(array), _BATCH):
@@ -91,22 +100,32 @@ class _Ipc:
 
 
 def _kept(file: _Parquet | _Ipc, kind: str, column: int) -> _Kept:
-    """Each group has the same share of the caps; reading one ends when its share is used up."""
+    """Every group read has the same share of the caps."""
     count = min(file.groups, caps.BLOCKS)
-    kept, width = _Kept(), 0
+    kept = _Kept()
     for group in caps.spaced(file.groups - 1, count):
-        begin, share = 0, _Kept()
-        for array in file.arrays(group, column):
-            left = max(1, caps.ROWS // count) - share.rows
-            part = array.slice(0, left)
-            where = _where(begin, file.unit, group)
-            values, lengths, width = _checked(part, kind, width, where)
-            begin += len(part)
-            for pool in (share, kept):
-                pool.add(values, lengths, len(part))
+        begin, share, wanted = 0, _Kept(), {0}
+        for number, array in enumerate(file.arrays(group, column)):
+            if number in wanted:
+                part = array.slice(0, max(1, caps.ROWS // count) - share.rows)
+                found = _checked(part, kind, kept.width, _where(begin, file.unit, group))
+                for pool in (share, kept):
+                    pool.add(*found, len(part))
+            if not number:
+                wanted = _wanted(file, group, share.bytes, count)
             if share.rows >= caps.ROWS // count or share.bytes >= caps.BYTES // count:
                 break
+            begin += len(array)
     return kept
+
+
+def _wanted(file: _Parquet | _Ipc, group: int, bytes_: int, count: int) -> set[int]:
+    """Which batches of a group to keep when the first took `bytes_`: evenly spaced ones, but the
+    foremost where there are many groups, as to skip in parquet is to decode all the same."""
+    batches = -(-file.rows(group) // _BATCH)
+    fit = min(caps.ROWS // count // _BATCH, caps.BYTES // count // max(1, bytes_))
+    most = max(1, min(batches, fit))
+    return set(range(most + 1) if count == caps.BLOCKS else caps.spaced(batches - 1, most))
 
 
 def _where(begin: int, unit: str, group: int) -> Where:
