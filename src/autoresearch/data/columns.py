@@ -67,7 +67,8 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet
 
-        self.file = parquet.ParquetFile(path, buffer_size=1 << 20)
+        # Either default alone would hold a whole row group: half a GB where 13 MB will do.
+        self.file = parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
         self.schema = self.file.schema_arrow
         self.groups = self.file.num_row_groups
 
