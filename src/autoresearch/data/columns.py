@@ -67,7 +67,7 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet
 
-        # Either default alone would hold a whole row group: half a GB where 13 MB will do.
+        # The defaults would hold a whole row group in memory; so it is read page by page.
         self.file = parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
         self.schema = self.file.schema_arrow
         self.groups = self.file.num_row_groups
