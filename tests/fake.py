@@ -82,6 +82,7 @@ class FakeRunner:
             "work": [asdict(inputs["work"](w)) for w in inputs["WORKLOADS"]],
             "lossy": [],
             "battery": [w.label for w in inputs["BATTERY"]],
+            "given": 0,
         }
 
     def __enter__(self) -> Self:
@@ -135,6 +136,7 @@ class Toy:
     root: Path
     policy: Policy = UNSEEN
     runner: Any = FakeRunner
+    data: str = ""
     heard: list[str] = field(default_factory=list)
 
     @classmethod
@@ -168,7 +170,8 @@ class Toy:
         ).stdout.strip()
 
     def session(self) -> Session:
-        return Session.open(self.root, "toy", self.heard.append, self.policy, self.runner)
+        say = self.heard.append
+        return Session.open(self.root, "toy", say, self.policy, self.runner, self.data)
 
     def baseline(self, text: bytes = b"", accept: str = "") -> Trial:
         self.kernels.write_bytes(text or kernel())

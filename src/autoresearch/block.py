@@ -27,6 +27,7 @@ _TEXTS = {  # bytes each text may take
     "verdict": 12,
     "correctness": 12,
     "unit": 16,
+    "data": 32,
     "speedup_vs_reference": 12,
     "worst_speedup_at": 56,
     "worst_ns_at": 56,

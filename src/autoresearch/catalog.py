@@ -5,6 +5,7 @@ Knows folders and digests; runs nothing but a target's own declaration of facts.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import platform
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from . import data
+from .data import Origin
 from .errors import Refusal
 from .model import Target
 from .policy import Policy
@@ -24,6 +27,7 @@ _HARNESS = (
     *(
         "model.py",
         "draw.py",
+        "data",
         "oracle.py",
         "block.py",
         "gate.py",
@@ -67,6 +71,15 @@ class Entry:
             raise Refusal(f"TARGET in {file} is no Target.", "Write TARGET = Target(...).")
         return target
 
+    def origin(self, text: str) -> Origin:
+        """What `FILE` or `FILE:column` names, checked for what this target takes: the `DATA` of its
+        inputs.py, which is read here and not run."""
+        kind = _literal(self.path / "inputs.py", "DATA")
+        if kind not in data.KINDS:
+            what = f"Target {self.name} takes no data: inputs.py has no DATA of {data.KINDS}."
+            raise Refusal(what, "Leave --data out, or see docs/adding-a-target.md.")
+        return data.origin(text, str(kind))
+
     def digests(self, policy: Policy) -> dict[str, str]:
         """Hashes of all that may not change in a loop, by name: reference, inputs, run_experiment,
         the policy, the versions that compile, and the harness's sources that measure and decide."""
@@ -75,6 +88,17 @@ class Entry:
         named |= {"policy": repr(policy).encode(), "versions": versions.encode()}
         named["harness"] = b"\0".join(f.name.encode() + f.read_bytes() for f in _harness_files())
         return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in named.items()}
+
+
+def _literal(file: Path, name: str) -> object:
+    """The literal that a module binds to `name`, None where there is none or the text is broken."""
+    try:
+        for node in ast.parse(file.read_bytes()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return ast.literal_eval(node.value)
+    except (SyntaxError, ValueError):
+        return None
+    return None
 
 
 def joined(digests: Mapping[str, str]) -> str:

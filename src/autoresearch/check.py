@@ -31,11 +31,13 @@ def run(session: Session, say: Say) -> Trial:
             bench, (kernel, kernel), Known(), session.policy, seed, lambda _: None
         )
         trial = rows.filled(session, trial, experiment.check(), bench.tier)
-        cases = len(bench.facts["battery"])
+        cases, given = len(bench.facts["battery"]), bench.facts["given"]
         begun += turn.waited_s
     if trial.result.correctness != "pass":
         return _told(trial, trial.result.verdict, trial.result.reason, begun)
-    return _told(trial, "baseline", f"correct on all {cases} cases of the battery", begun)
+    from_data = f", {given} of them from data" if given else ""
+    told = f"correct on all {cases} cases of the battery{from_data}"
+    return _told(trial, "baseline", told, begun)
 
 
 def _told(trial: Trial, verdict: str, reason: str, begun: float) -> Trial:

@@ -1,13 +1,14 @@
 """Input distributions that targets share, deterministic given the generator.
 
-Knows shapes and distributions; nothing of targets, kernels or where the seed comes from.
+Knows shapes and distributions; nothing of targets, kernels or where the seed comes from. The
+distribution `data` is a user's file, in those processes that were told to `use` one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
@@ -19,11 +20,36 @@ U32 = NDArray[np.uint32]
 I32 = NDArray[np.int32]
 Shape = tuple[int, ...]
 
+DATA = "data"
 _ONE_THREAD = 1 << 18  # multiply-adds: OpenBLAS wakes no second thread for a product this small
+
+
+class Given(Protocol):
+    """What a user's file answers: see `data.Source`."""
+
+    def floats(self, rng: Generator, shape: Shape) -> F32: ...
+    def integers(self, rng: Generator, n: int, below: int) -> NDArray[Any]: ...
+    def strings(self, rng: Generator, n: int) -> tuple[I32, U8]: ...
+
+
+_given: list[Given] = []
+
+
+def use(given: Given) -> None:
+    """From now on `data` draws from `given`. For the oracle and for peers; never in a worker."""
+    _given[:] = [given]
+
+
+def _file() -> Given:
+    if not _given:
+        raise LookupError("a distribution named data was drawn, and no file was given")
+    return _given[0]
 
 
 def floats(rng: Generator, shape: Shape, dist: str) -> F32:
     """f32 values of a named distribution (`FLOATS`); vectors lie along the last axis."""
+    if dist == DATA:
+        return _file().floats(rng, shape)
     return np.ascontiguousarray(FLOATS[dist](rng, shape), np.float32)
 
 
@@ -34,11 +60,14 @@ def codes(rng: Generator, shape: Shape, levels: int, dist: str) -> U8:
 
 def integers(rng: Generator, n: int, below: int, dist: str) -> U32:
     """u32[n] below `below` (at least 1) of a named distribution (`INTEGERS`)."""
-    return np.asarray(np.minimum(INTEGERS[dist](rng, n, below), below - 1), np.uint32)
+    drawn = _file().integers if dist == DATA else INTEGERS[dist]
+    return np.asarray(np.minimum(drawn(rng, n, below), below - 1), np.uint32)
 
 
 def strings(rng: Generator, n: int, dist: str) -> tuple[I32, U8]:
     """n texts of a named kind (`TEXTS`) as UTF-8: offsets i32[n + 1] into data u8[offsets[n]]."""
+    if dist == DATA:
+        return _file().strings(rng, n)
     texts = [text.encode() for text in TEXTS[dist](rng, n)]
     offsets = np.zeros(n + 1, np.int32)
     offsets[1:] = np.cumsum([len(text) for text in texts])

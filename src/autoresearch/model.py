@@ -193,6 +193,7 @@ class Result:
     verdict: str
     correctness: str = "n/a"
     unit: str = ""
+    data: str = ""
     geomean_ns_per_op: float | None = None
     speedup: float | None = None
     speedup_ci95: tuple[float, float] | None = None

@@ -36,7 +36,11 @@ def blank(session: Session, kind: str, description: str = "") -> Trial:
     """A row with what is known before anything ran."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     result = Result(
-        session.entry.name, "inconclusive", unit=session.target.unit, machine=session.machine.id
+        session.entry.name,
+        "inconclusive",
+        unit=session.target.unit,
+        data=session.data.label if session.data else "",
+        machine=session.machine.id,
     )
     return Trial(new_id(), kind, result, description, now, digest=session.digest)
 

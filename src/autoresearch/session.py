@@ -15,10 +15,11 @@ import numpy as np
 
 from . import machine as machines
 from .catalog import Entry, find, joined, root_of
+from .data import Origin
 from .errors import Refusal
 from .ledger import Decision, Ledger
 from .machine import Machine, Roofline
-from .model import KEPT, Target, Trial
+from .model import KEPT, FloatArray, Target, Trial
 from .phases import Known
 from .policy import POLICY, Policy
 from .runner import builds, lease
@@ -113,6 +114,7 @@ class Session:
     machine: Machine
     policy: Policy
     runner: type[Runner]
+    data: Origin | None = None
 
     @classmethod
     def open(
@@ -122,11 +124,14 @@ class Session:
         say: Say,
         policy: Policy = POLICY,
         runner: type[Runner] = Runner,
+        data: str = "",
     ) -> Session:
+        """`data` is `FILE` or `FILE:column`: all of it is checked before anything is measured."""
         project = Project.open(path, say)
         entry = find(project.root, name)
         facts, digests = entry.facts(), entry.digests(policy)
-        return cls(project, entry, facts, digests, machines.fingerprint(), policy, runner)
+        given = entry.origin(data) if data else None
+        return cls(project, entry, facts, digests, machines.fingerprint(), policy, runner, given)
 
     @property
     def digest(self) -> str:
@@ -162,6 +167,7 @@ class Session:
             machine=here,
             core=core,
             others=others,
+            data=self.data,
         )
 
     @contextmanager
@@ -198,6 +204,16 @@ class Session:
                 f"The baseline of {self.entry.name} was measured on another machine.", run
             )
         return row
+
+    def agree_on_data(self) -> None:
+        """Refusal when this command names data that the session's baseline did not: a verdict may
+        rest only on what was named before the candidate was written."""
+        seen = self.since_baseline()[-1].result.data
+        if self.data and self.data.label != seen:
+            name = self.entry.name
+            told = f"The baseline of {name} saw {seen or 'no data'}, not {self.data.label}."
+            remedy = f"Leave --data out, or run `autoresearch baseline {name} --data FILE` first."
+            raise Refusal(told, remedy)
 
     def changed_since(self, row: Trial) -> str:
         """The names of the immutable parts that differ from what the session's baseline saw."""
@@ -238,7 +254,7 @@ class Session:
             return _FRESH, 2 * _FRESH
         bounds = []
         for key in ("X", "D"):
-            values = [np.asarray(p[key], float) for p in pools]
+            values = _alike([np.asarray(p[key], float) for p in pools])
             earlier = np.concatenate(values[:-1]) if len(values) > 1 else None
             level, limit = self.policy.sigma_level, self.policy.sigma_limit
             bound = upper_spread(
@@ -274,3 +290,9 @@ class Session:
                 break
             count += trial.kind == "trial" and trial.result.verdict in KEPT
         return count
+
+
+def _alike(values: list[FloatArray]) -> list[FloatArray]:
+    """D of several rows, cut to the workloads that all of them saw: those of data come last."""
+    least = min(value.shape[-1] for value in values)
+    return [value[:, :least] if value.ndim == 2 else value for value in values]

@@ -34,6 +34,7 @@ class Finished:
 def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
     """One trial of the target's kernels.py, from its text to its row."""
     incumbent = session.incumbent()
+    session.agree_on_data()
     trial = rows.blank(session, "trial", description)
     trial = replace(trial, incumbent=incumbent.candidate, session=incumbent.session)
     if incumbent.digest != session.digest:

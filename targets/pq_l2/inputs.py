@@ -56,6 +56,16 @@ JITTER = {
     "dist": ("clustered", "sparse", "uniform", "normal"),
 }
 
+DATA = "vectors"  # what a user's file may hold
+
+
+def data(rows, width):
+    """Slices of about 8 components, as far as the width allows."""
+    sliced = [m for m in (96, 64, 48, 32, 16, 8, 4, 2, 1) if width % m == 0]
+    m = min(sliced, key=lambda m: abs(width / m - 8))
+    large, _ = _both(m, width // m, 256, 100_000, "data")
+    return (*_both(m, width // m, 256, 20_000, "data"), large)
+
 
 def static(rng, spec):
     m, k, n, dist = spec["m"], spec["k"], spec["n"], spec["dist"]

@@ -64,7 +64,7 @@ def test_what_is_printed_is_read_back(result: Result) -> None:
     assert parse(text) == once == canonical(once)
     assert render(once) == text
     assert len(text.encode()) < 1024
-    assert text.count("\n") == 23
+    assert text.count("\n") == 24
     assert all(line.isprintable() for line in text.split("\n"))
 
 

@@ -21,6 +21,10 @@ FLOORS = (
     (
         *("draw", "oracle", "block"),
         (
+            *("data.caps", "data.checks", "data.source", "data.vecs", "data.npy", "data.lines"),
+            "data.columns",
+        ),
+        (
             *("stats.quantile", "stats.spread", "stats.sequential", "stats.pairing"),
             *("stats.signflip", "stats.evalue", "stats.interval", "stats.sample"),
         ),
@@ -62,7 +66,7 @@ FLOORS = (
     (("cli.live", "cli.show", "cli.verbs", "__main__"),),
 )
 
-HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss"}
+HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss", "pyarrow"}
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),

@@ -20,6 +20,9 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="The target, such as pq-l2.")]
+Data = Annotated[
+    str, typer.Option(help="FILE or FILE:column, measured too: .npy, .fvecs, .parquet, .txt, ...")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -90,7 +93,7 @@ def new(
 
 
 @app.command()
-def check(name: Name, json: Json = False) -> None:
+def check(name: Name, data: Data = "", json: Json = False) -> None:
     """Compile kernels.py and check it against the oracle on the battery; measures nothing.
 
     Example: autoresearch check pq-l2
@@ -98,7 +101,7 @@ def check(name: Name, json: Json = False) -> None:
     from .. import check as checking
     from ..session import Session
 
-    session = Session.open(State.root, name, say)
+    session = Session.open(State.root, name, say, data=data)
     sys.exit(show.block(checking.run(session, say), json))
 
 
@@ -107,6 +110,7 @@ def baseline(
     name: Name,
     accept: Annotated[str, typer.Option(help="The changed digest to accept, for good.")] = "",
     smoke: Annotated[bool, typer.Option(help="Three pairs, nothing recorded: for CI.")] = False,
+    data: Data = "",
     json: Json = False,
 ) -> None:
     """Make the present kernels.py the incumbent: its speed, and the noise of this machine.
@@ -116,7 +120,7 @@ def baseline(
     from .. import baseline as starting
     from ..session import Session
 
-    session = Session.open(State.root, name, say)
+    session = Session.open(State.root, name, say, data=data)
     with live.progress() as tell:
         row = starting.run(session, say, tell, accept, smoke)
     sys.exit(show.block(row, json))
@@ -126,6 +130,7 @@ def baseline(
 def trial(
     name: Name,
     message: Annotated[str, typer.Option("-m", "--message", help="One hypothesis.")] = "",
+    data: Data = "",
     json: Json = False,
 ) -> None:
     """Measure kernels.py against the incumbent; keep it in git or put the incumbent back.
@@ -135,7 +140,7 @@ def trial(
     from .. import trial as loop
     from ..session import Session
 
-    session = Session.open(State.root, name, say)
+    session = Session.open(State.root, name, say, data=data)
     with live.progress() as tell:
         finished = loop.run(session, message, say, tell)
     sys.exit(show.finished(finished, json))

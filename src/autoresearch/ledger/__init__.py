@@ -237,4 +237,5 @@ class Ledger:
 
 def _question(trial: Trial) -> tuple[str, ...]:
     """What two trials must share for the first one's verdict to answer the second."""
-    return trial.result.target, trial.norm, trial.digest, trial.result.machine, trial.incumbent
+    result = trial.result
+    return result.target, trial.norm, trial.digest, result.machine, trial.incumbent, result.data

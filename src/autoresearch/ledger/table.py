@@ -41,7 +41,8 @@ def row(trial: Trial) -> str:
         figure("total_seconds", result.total_seconds),
         result.verdict,
     ]
-    description = clean(trial.description, records.DESCRIPTION) or NA
+    seen = f"[data={result.data}]" if result.data else ""
+    description = clean(f"{trial.description} {seen}", records.DESCRIPTION + _CELL) or NA
     return "\t".join([clean(cell, _CELL) or NA for cell in cells] + [description]) + "\n"
 
 

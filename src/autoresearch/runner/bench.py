@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..data import Origin
 from ..errors import Refusal
 from ..model import Target
 from . import sandbox, wire
@@ -25,7 +26,7 @@ _MB = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where and how a bench works: state directory, the reference's build, the ledger's secret,
-    core sets.
+    core sets, and where a user's data come from.
 
     `core` is shared by this process and the kernel under the clock; `others` serve the oracle.
     """
@@ -39,6 +40,7 @@ class Place:
     machine: str
     core: int
     others: tuple[int, ...]
+    data: Origin | None = None
 
 
 class Helper:
@@ -153,13 +155,14 @@ class Bench:
             raise
         return self
 
-    def _opening(self) -> dict[str, str]:
+    def _opening(self) -> dict[str, Any]:
         place = self.place
         return {
             "target": str(place.root / "targets" / place.folder),
             "reference": str(place.reference),
             "vault": str(place.state / "static" / place.digest),
             "secret": place.secret.hex(),
+            "data": asdict(place.data) if place.data else None,
         }
 
     def __exit__(

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import data, draw
 from ..errors import Refusal
 from ..model import Workload
 from . import layout, wire, worker
@@ -110,11 +111,22 @@ def _ran(path: Path) -> SimpleNamespace:
     return SimpleNamespace(**runpy.run_path(str(path)))
 
 
+def _given(inputs: SimpleNamespace, where: data.Origin) -> tuple[Workload, ...]:
+    """The workloads of a user's file, from which `draw` then draws them in this process."""
+    source = data.load(where)
+    draw.use(source)
+    return data.workloads(inputs, source, where.label)
+
+
 class Judge:
     """Answers the harness's requests about one target; holds the stages it was asked to draw."""
 
-    def __init__(self, target: Path, reference: Path, vault: Vault) -> None:
+    def __init__(
+        self, target: Path, reference: Path, vault: Vault, given: data.Origin | None = None
+    ) -> None:
         self.inputs = _ran(target / "inputs.py")
+        self.given = _given(self.inputs, given) if given else ()
+        self.declared = (*self.inputs.WORKLOADS, *self.given)
         self.target = _ran(target / "run_experiment.py").TARGET
         self.vault = vault
         self.stages: dict[int, Stage] = {}
@@ -128,20 +140,19 @@ class Judge:
             build.seal(self.vault.secret)
 
     def facts(self) -> dict[str, Any]:
-        work = [self._work(w) for w in self.inputs.WORKLOADS]
+        battery = (*self.inputs.BATTERY, *self.given)
         return {
             "target": asdict(self.target),
-            "workloads": [asdict(w) for w in self.inputs.WORKLOADS],
-            "work": work,
+            "workloads": [asdict(w) for w in self.declared],
+            "work": [self._work(w) for w in self.declared],
             "lossy": [w.label for w in self._lossy()],
-            "battery": [
-                f"{w.label}{odd}" for w in self.inputs.BATTERY for odd in ("", ",misaligned")
-            ],
+            "battery": [f"{w.label}{odd}" for w in battery for odd in ("", ",misaligned")],
+            "given": 2 * len(self.given),
         }
 
     def hide(self, seed: int, share: float) -> dict[str, Any]:
         """The workloads of a confirmation: `share` of them (at least one an op) moved to shapes
-        drawn from JITTER, which nobody could have prepared for."""
+        drawn from JITTER, which nobody could have prepared for. Those of a user's data stay."""
         rng = np.random.default_rng(seed)
         workloads = list(self.inputs.WORKLOADS)
         chosen: set[int] = set()
@@ -149,6 +160,7 @@ class Judge:
             own = [i for i, w in enumerate(workloads) if w.op == op]
             chosen |= set(rng.permutation(own)[: max(1, round(share * len(own)))].tolist())
         hidden = [self._jittered(w, rng) if i in chosen else w for i, w in enumerate(workloads)]
+        hidden += self.given
         return {
             "workloads": [asdict(w) for w in hidden],
             "work": [self._work(w) for w in hidden],
@@ -171,7 +183,7 @@ class Judge:
     ) -> Stage:
         """Draw a timed stage; hidden shapes get fresh static data, declared ones the vault's."""
         rng = np.random.default_rng(seed)
-        known = [(w.op, w.spec) for w in self.inputs.WORKLOADS]
+        known = [(w.op, w.spec) for w in self.declared]
         cases = []
         for facts, count in zip(workloads, operations, strict=True):
             w = Workload(**facts)
@@ -181,13 +193,18 @@ class Judge:
         return self._open(cases, batches, rng)
 
     def open_battery(self, batches: int, seed: int) -> Stage:
-        """Draw the battery afresh, every case aligned and misaligned, two operations a batch."""
+        """Draw the battery afresh, every case aligned and misaligned, two operations a batch; the
+        workloads of a user's data are cases too."""
         rng = np.random.default_rng(seed)
         cases = []
         for w in self.inputs.BATTERY:
-            static = self._draw(w)(rng)
-            cases += [Case(self.target, self.inputs, w, static, 2, odd) for odd in (False, True)]
+            cases += self._twice(w, self._draw(w)(rng))
+        for w in self.given:
+            cases += self._twice(w, self.vault.get(w, self._draw(w)))
         return self._open(cases, batches, rng)
+
+    def _twice(self, workload: Workload, static: Mapping[str, layout.Array]) -> list[Case]:
+        return [Case(self.target, self.inputs, workload, static, 2, odd) for odd in (False, True)]
 
     def open_recall(self, queries: int, batches: int, seed: int) -> Stage:
         """Every lossy workload with at least so many queries, in so many batches."""
@@ -203,7 +220,7 @@ class Judge:
 
     def _lossy(self) -> list[Workload]:
         ops = self.target.ops
-        return [w for w in self.inputs.WORKLOADS if ops[w.op].oracle == "recall"]
+        return [w for w in self.declared if ops[w.op].oracle == "recall"]
 
     def _draw(self, workload: Workload) -> Any:
         return lambda rng: self.inputs.static(rng, workload.spec) if self.target.static else {}
@@ -259,7 +276,11 @@ def main(fd: int) -> None:
     request, _ = wire.receive(sock)
     vault = Vault(Path(request["vault"]), bytes.fromhex(request["secret"]))
     try:
-        judge = Judge(Path(request["target"]), Path(request["reference"]), vault)
+        given = data.Origin(**request["data"]) if request["data"] else None
+        judge = Judge(Path(request["target"]), Path(request["reference"]), vault, given)
+    except Refusal as refusal:
+        wire.send(sock, {"refusal": [refusal.what, refusal.remedy]})
+        return
     except Exception as error:  # noqa: BLE001 - so may loading it
         what = (
             f"The target in {request['target']} cannot be loaded: {type(error).__name__}: {error}."

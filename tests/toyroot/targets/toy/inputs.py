@@ -18,6 +18,13 @@ WORKLOADS = (
 
 JITTER = {"n": range(3000, 12000), "dist": ("normal", "uniform")}
 
+DATA = "vectors"
+
+
+def data(rows, width):
+    """A row is as long as the file's vectors."""
+    return tuple(Workload(op, {"n": width, "dist": "data"}) for op in ("weigh", "select"))
+
 
 def static(rng, spec):
     return {"weights": draw.floats(rng, (spec["n"],), spec["dist"])}
