@@ -4,6 +4,12 @@ from numba import njit
 
 
 @njit
+def prepare(ids, starts):
+    """List k is ids[starts[k] : starts[k + 1]], for ids u32 and starts i64 -> state, any layout."""
+    return ids.copy(), starts.copy()
+
+
+@njit
 def intersect(a, b, out):
     """out[:n] = the ids that are in a and in b, rising, for a and b u32, rising, none twice.
 
@@ -42,3 +48,10 @@ def intersect3(a, b, c, out):
             j += 1
             k += 1
     return n
+
+
+@njit
+def intersect_held(state, i, j, out):
+    """`intersect` of lists i and j of the state."""
+    ids, starts = state
+    return intersect(ids[starts[i] : starts[i + 1]], ids[starts[j] : starts[j + 1]], out)

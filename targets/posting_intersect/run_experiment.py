@@ -2,19 +2,17 @@
 
 import autoresearch as ar
 
+LIST = "u32[~]"
+OUT = {"out": "u32[~n]", "n": "count"}
+
 TARGET = ar.Target(
     unit="element",
+    static={"ids": "u32[I]", "starts": "i64[L]"},
+    prepare="prepare(ids, starts)",
     ops={
-        "two": ar.Op(
-            steps=("n = intersect(a, b, out)",),
-            each={"a": "u32[~]", "b": "u32[~]"},
-            out={"out": "u32[~n]", "n": "count"},
-        ),
-        "three": ar.Op(
-            steps=("n = intersect3(a, b, c, out)",),
-            each={"a": "u32[~]", "b": "u32[~]", "c": "u32[~]"},
-            out={"out": "u32[~n]", "n": "count"},
-        ),
+        "two": ar.Op(("n = intersect(a, b, out)",), {"a": LIST, "b": LIST}, OUT),
+        "three": ar.Op(("n = intersect3(a, b, c, out)",), {"a": LIST, "b": LIST, "c": LIST}, OUT),
+        "held": ar.Op(("n = intersect_held(state, i, j, out)",), {"i": "i64", "j": "i64"}, OUT),
     },
     site="lance-format/lance, rust/lance-index/src/scalar/ngram.rs: NGramPostingList::intersect",
 )
