@@ -131,13 +131,13 @@ def test_the_battery_has_every_edge_and_workloads_cover_ops_orders_and_sources()
     specs = [w.spec for w in inputs.WORKLOADS]
     assert 8 <= len(specs) <= 12
     assert {w.op for w in inputs.WORKLOADS} == {w.op for w in inputs.BATTERY} == set(OPS)
-    assert {s["order"] for s in specs} == {"uniform", "sorted", "blocks"}
+    assert {s["dist"] for s in specs} == {"uniform", "sorted", "blocks"}
     assert {1 << 16, 1 << 24} <= {s["source"] for s in specs}
     assert all(set(inputs.JITTER) < set(s) for s in specs)
     battery = [w.spec for w in inputs.BATTERY]
-    assert {s["order"] for s in battery} >= set(inputs.ORDERS)
+    assert {s["dist"] for s in battery} >= set(inputs.DISTS)
     assert {0, 1} <= {s["source"] for s in battery} and {0, 1, 128} <= {s["width"] for s in battery}
-    assert {s["dist"] for s in battery} >= {"mixed", "empty", "english", "urls", "logs"}
+    assert {s["text"] for s in battery} >= {"mixed", "empty", "english", "urls", "logs"}
     static = sum(_static_bytes(s) for s in specs)
     assert static < 300e6
 
@@ -154,15 +154,15 @@ def test_a_large_source_holds_as_many_texts_and_work_is_not_charged_in_vain(spec
     offsets, text = static["offsets"], static["text"]
     assert len(offsets) == smaller["source"] + 1 and offsets[-1] == text.size
     assert (np.diff(offsets) >= 0).all() and text.size / smaller["source"] > inputs.LEAST[
-        spec["dist"]
+        spec["text"]
     ]
-    drawn = draw.strings(_rng(), inputs.DRAWN, spec["dist"])
+    drawn = draw.strings(_rng(), inputs.DRAWN, spec["text"])
     assert set(_texts(offsets, text)) <= set(_texts(*drawn))
 
 
-@pytest.mark.parametrize("order", ["uniform", "sorted", "blocks"])
-def test_bytes_are_those_of_distinct_values(order):
-    workload = inputs.Workload("longs", inputs.WORKLOADS[3].spec | {"order": order})
+@pytest.mark.parametrize("dist", ["uniform", "sorted", "blocks"])
+def test_bytes_are_those_of_distinct_values(dist):
+    workload = inputs.Workload("longs", inputs.WORKLOADS[3].spec | {"dist": dist})
     _, each = _drawn(workload)
     n, distinct = len(each["indices"]), len(np.unique(each["indices"]))
     assert inputs.work(workload).bytes <= 4 * n + 8 * n + 8 * distinct
@@ -201,7 +201,7 @@ def _broken(right):
 
 @pytest.mark.parametrize("op", OPS)
 def test_the_oracle_refuses_what_is_wrong(op):
-    spec = {"op": op, "source": 900, "n": 4003, "order": "uniform", "width": 8, "dist": "urls"}
+    spec = {"op": op, "source": 900, "n": 4003, "dist": "uniform", "width": 8, "text": "urls"}
     static = inputs.static(_rng(), spec)
     each = inputs.each(_rng(1), spec, static)
     right = _run(reference, op, static, each)
