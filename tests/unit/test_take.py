@@ -153,9 +153,8 @@ def test_a_large_source_holds_as_many_texts_and_work_is_not_charged_in_vain(spec
     static = inputs.static(_rng(), smaller)
     offsets, text = static["offsets"], static["text"]
     assert len(offsets) == smaller["source"] + 1 and offsets[-1] == text.size
-    assert (np.diff(offsets) >= 0).all() and text.size / smaller["source"] > inputs.LEAST[
-        spec["text"]
-    ]
+    assert (np.diff(offsets) >= 0).all()
+    assert text.size / smaller["source"] > inputs.LEAST[spec["text"]]
     drawn = draw.strings(_rng(), inputs.DRAWN, spec["text"])
     assert set(_texts(offsets, text)) <= set(_texts(*drawn))
 
