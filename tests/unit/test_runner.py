@@ -22,8 +22,10 @@ from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
 from autoresearch.runner import builds, driver, layout, lease
+from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
+from autoresearch.runner.sealed import Worker
 from autoresearch.runner.vault import Vault
 
 TARGET = FakeRunner.target
@@ -410,3 +412,20 @@ def test_static_data_that_was_edited_is_drawn_again(tmp_path: Path, keep: int) -
     again = Vault(tmp_path, SECRET).get(WORKLOAD, weights)
     assert np.array_equal(first["weights"], again["weights"])
     assert file.read_bytes() == whole
+
+
+# Descriptors
+
+
+def test_closing_twice_closes_nobody_elses() -> None:
+    stage, worker = Stage(0, (), ()), Worker(-1, *os.pipe(), lambda: 0)
+    stage.arrived([], list(os.pipe()))
+    worker.alive = False
+    for owner in (stage, worker):
+        owner.close()
+    others = [*os.pipe(), *os.pipe()]  # the same numbers again
+    for owner in (stage, worker):
+        owner.close()
+    for fd in others:
+        os.fstat(fd)
+        os.close(fd)

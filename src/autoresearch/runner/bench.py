@@ -123,8 +123,9 @@ class Stage:
         return [*self.fds[:2], self.fds[2 + arm]]
 
     def close(self) -> None:
-        for fd in self.fds:
-            os.close(fd)
+        """As often as one likes: Ctrl-C may come between a close and its note."""
+        while self.fds:
+            os.close(self.fds.pop())
 
 
 class Bench:
@@ -242,7 +243,8 @@ class Bench:
 
     def dismiss(self, worker: Worker) -> None:
         worker.close()
-        self.workers.remove(worker)
+        if worker in self.workers:
+            self.workers.remove(worker)
 
     def _spawn(
         self,

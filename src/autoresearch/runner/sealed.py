@@ -10,6 +10,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..model import Fault
@@ -37,6 +38,7 @@ class Worker:
     def __init__(self, pid: int, token_fd: int, done_fd: int, clock: Clock) -> None:
         self.pid, self.clock = pid, clock
         self.token_fd, self.done_fd = token_fd, done_fd
+        self.fds = [token_fd, done_fd]
         self.poll = select.poll()
         self.poll.register(done_fd, select.POLLIN)
         self.alive = True
@@ -99,14 +101,16 @@ class Worker:
     def kill(self) -> None:
         """Kill and reap; with it dies everything in its pid namespace."""
         if self.alive:
+            with suppress(ProcessLookupError, ChildProcessError):  # Ctrl-C came between, before
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
             self.alive = False
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
 
     def close(self) -> None:
+        """As often as one likes: Ctrl-C may come between a close and its note."""
         self.kill()
-        os.close(self.token_fd)
-        os.close(self.done_fd)
+        while self.fds:
+            os.close(self.fds.pop())
 
 
 def _last_words(told: bytes, doing: str) -> KernelFault | None:
