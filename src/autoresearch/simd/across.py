@@ -67,14 +67,15 @@ def lookup2(low: Kind, high: Kind, index: Kind) -> Any:
 def compress(a: Kind, mask: Kind) -> Any:
     """The lanes in the mask, moved together at the bottom; zero above them."""
     kind = _masked(a, mask)
-    # LLVM 22 breaks off at some vectors of 64 bits, so they are compressed in one of 128
-    wide = kind.of(2 * kind.lanes) if kind.width == 64 else kind
+    # LLVM 22 breaks off at some vectors of 64 bits and, without AVX-512, at floats: it gets neither.
+    wide = kind.whole.of(2 * kind.lanes) if kind.width == 64 else kind.whole
 
     def emit(e: Emit, x: Value, m: Value) -> Value:
-        if wide != kind:
+        x = e.build.bitcast(x, kind.whole.llvm)
+        if wide != kind.whole:
             x, m = e.cut(x, 0, wide.lanes), e.join(m, e.constant(kind.mask, 0))
         x = e.generic("experimental.vector.compress", wide, x, m, e.constant(wide, 0))
-        return x if wide == kind else e.cut(x, 0, kind.lanes)
+        return e.build.bitcast(e.cut(x, 0, kind.lanes), kind.llvm)
 
     return kind, emit
 

@@ -63,6 +63,8 @@ class Emit:
     def cut(self, value: Value, start: int, count: int) -> Value:
         """`count` lanes from `start`; beyond the end they are undefined."""
         lanes = value.type.count
+        if (start, count) == (0, lanes):
+            return value
         order = [min(at, lanes) for at in range(start, start + count)]
         return self.shuffle(value, ir.Constant(value.type, ir.Undefined), order)
 
