@@ -71,10 +71,15 @@ def shifted(e: Emit, kind: Vector, method: str, value: Value, amount: Value) -> 
     return e.build.select(fits, safe, e.constant(kind, 0))
 
 
+def _signed(methods: str, signed: bool) -> str:
+    """One name, or one for signed and one for unsigned lanes."""
+    return methods.split()[0 if signed else -1] if methods else ""
+
+
 def _arithmetic(function: Any, integer: str, floating: str) -> Any:
     def rule(a: Kind, b: Kind) -> Any:
         kind = common(a, b)
-        method = floating if kind.is_float else integer.split()[-1 if not kind.signed else 0]
+        method = floating if kind.is_float else _signed(integer, kind.signed)
         if not method:
             raise TypingError(f"{function.__name__} is not defined for the lanes of {kind}")
 
@@ -125,13 +130,19 @@ def _logic(method: str) -> Any:
     return rule
 
 
+def _in_place(function: Any) -> Any:
+    """`+=` for `+`: numba does not fall back from one to the other."""
+    return getattr(operator, f"i{function.__name__.rstrip('_')}")
+
+
 def _register_all() -> None:
     pairs = ((Vector, Vector), (Vector, types.Number), (types.Number, Vector))
-    for function, (integer, floating) in ARITHMETIC.items():
-        for pair in pairs:
-            register(function, _arithmetic(function, integer or "", floating), *pair)
-        if integer in LOGIC:
-            register(function, _logic(integer), Mask, Mask)
+    for plain, (integer, floating) in ARITHMETIC.items():
+        for function in (plain, _in_place(plain)):
+            for pair in pairs:
+                register(function, _arithmetic(plain, integer, floating), *pair)
+            if integer in LOGIC:
+                register(function, _logic(integer), Mask, Mask)
     for function, sign in COMPARISONS.items():
         for pair in pairs:
             register(function, _comparison(sign), *pair)
