@@ -8,6 +8,7 @@ from numba import types
 from numba.core.errors import TypingError
 
 from .emit import (
+    I32,
     Emit,
     Kind,
     Value,
@@ -46,19 +47,21 @@ def iota(T: Kind) -> Any:
 
 @operation
 def vector(T: Kind, values: Kind) -> Any:
-    """The numbers of a constant tuple, one a lane."""
+    """The numbers of a tuple, one a lane."""
     kind = named_vector(T)
-    given = constant_of(values)
-    if not isinstance(given, tuple) or len(given) != kind.lanes:
+    if not isinstance(values, types.BaseTuple) or len(values) != kind.lanes:
         raise TypingError(f"{kind} takes a tuple of {kind.lanes} numbers")
-    lanes = [float(value) if kind.is_float else _wrapped(kind, value) for value in given]
-    return kind, lambda e, *_: e.constant(kind, lanes)
+    for value in values:
+        common(kind, value)
 
+    def emit(e: Emit, _: Value, given: Value) -> Value:
+        lanes = e.constant(kind, 0)
+        for at, value in enumerate(values):
+            one = e.cast(e.build.extract_value(given, at), value, kind.scalar)
+            lanes = e.build.insert_element(lanes, one, I32(at))
+        return lanes
 
-def _wrapped(kind: Vector, value: Any) -> int:
-    if not isinstance(value, int):
-        raise TypingError(f"{value!r} is no value of an integer lane")
-    return value % (1 << kind.bits)
+    return kind, emit
 
 
 def _at(kind: Vector, e: Emit, index: Kind, value: Value) -> Value:
