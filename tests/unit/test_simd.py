@@ -19,7 +19,7 @@ from autoresearch.simd.names import OPERATIONS
 CASES = (*lanes.CASES, *across.CASES)
 TESTS = Path(__file__).parents[1]
 # Where what is emitted depends on the processor, or LLVM has had bugs.
-DELICATE = ("lookup", "compress", "expand", "dot", "fma", "right", "left", "convert to u", "mulhi")
+DELICATE = ("lookup", "compress", "expand", "dot", "fma", "right", "convert to u8")
 PROCESSORS = {
     "generic": {"NUMBA_CPU_NAME": "generic"},
     "avx2": {
@@ -53,7 +53,7 @@ def test_the_same_on_a_lesser_processor(processor: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) > 30
+    assert len(found) > 25
     for case in CASES:
         if case.name in found:
             assert found[case.name] == [part.hex() for part in expected(case)], case.name

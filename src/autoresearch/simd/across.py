@@ -8,7 +8,7 @@ from numba.core.errors import TypingError
 
 from .emit import Emit, Kind, Value, constant_of, operation, suffix, vectors
 from .kinds import Vector, made
-from .permute import permuted, permuted2
+from .permute import packed, permuted, permuted2
 from .target import has
 
 
@@ -67,33 +67,31 @@ def lookup2(low: Kind, high: Kind, index: Kind) -> Any:
 def compress(a: Kind, mask: Kind) -> Any:
     """The lanes in the mask, moved together at the bottom; zero above them."""
     kind = _masked(a, mask)
-    # LLVM 22 breaks off at some vectors of 64 bits and, without AVX-512, at floats: it gets neither.
-    wide = kind.whole.of(2 * kind.lanes) if kind.width == 64 else kind.whole
-
-    def emit(e: Emit, x: Value, m: Value) -> Value:
-        x = e.build.bitcast(x, kind.whole.llvm)
-        if wide != kind.whole:
-            x, m = e.cut(x, 0, wide.lanes), e.join(m, e.constant(kind.mask, 0))
-        x = e.generic("experimental.vector.compress", wide, x, m, e.constant(wide, 0))
-        return e.build.bitcast(e.cut(x, 0, kind.lanes), kind.llvm)
-
-    return kind, emit
+    if _native(kind):
+        name = f"llvm.x86.avx512.mask.compress.{suffix(kind)}"
+        return kind, lambda e, x, m: e.call(name, kind.llvm, x, e.constant(kind, 0), m)
+    by_indices = kind.lanes <= 8 and has("bmi2") and has("avx2")
+    return kind, lambda e, x, m: packed(e, x, m, by_indices)
 
 
 @operation
 def expand(a: Kind, mask: Kind) -> Any:
     """The bottom lanes, in order, where the mask is set; zero elsewhere."""
     kind = _masked(a, mask)
-    native = has("avx512f" if kind.bits >= 32 else "avx512vbmi2")
-    native = native and (kind.width == 512 or (kind.width >= 128 and has("avx512vl")))
+    if _native(kind):
+        name = f"llvm.x86.avx512.mask.expand.{suffix(kind)}"
+        return kind, lambda e, x, m: e.call(name, kind.llvm, x, e.constant(kind, 0), m)
 
     def emit(e: Emit, x: Value, m: Value) -> Value:
-        rest = e.constant(kind, 0)
-        if native:
-            return e.call(f"llvm.x86.avx512.mask.expand.{suffix(kind)}", kind.llvm, x, rest, m)
-        return e.generic("masked.expandload", kind, e.spill(x), m, rest)
+        return e.generic("masked.expandload", kind, e.spill(x), m, e.constant(kind, 0))
 
     return kind, emit
+
+
+def _native(kind: Vector) -> bool:
+    """Whether AVX-512 compresses and expands vectors of this type."""
+    there = has("avx512f" if kind.bits >= 32 else "avx512vbmi2")
+    return there and (kind.width == 512 or (kind.width >= 128 and has("avx512vl")))
 
 
 def _masked(a: Kind, mask: Kind) -> Vector:

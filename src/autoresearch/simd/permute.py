@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from .emit import I32, I64, Emit, Value
+from .emit import I8, I32, I64, Emit, Value
 from .kinds import Vector
 from .target import has
 
@@ -145,3 +145,47 @@ def _one_by_one(e: Emit, table: Value, index: Value) -> Value:
         value = e.build.load(slot, typ=table.type.element)
         found = e.build.insert_element(found, value, I32(lane))
     return found
+
+
+def packed(e: Emit, value: Value, mask: Value, by_indices: bool) -> Value:
+    """The lanes in the mask moved together, zero behind them; `by_indices` needs BMI2.
+
+    Not `llvm.experimental.vector.compress`: LLVM 22 breaks off at vectors of 64 bits, at floats
+    without AVX-512, and with AVX-512F alone.
+    """
+    lanes = value.type.count
+    flat = e.build.bitcast(mask, ir.IntType(lanes))
+    flat = flat if lanes == 64 else e.build.zext(flat, I64)
+    moved = (_by_indices if by_indices else _by_stores)(e, value, mask, flat)
+    counted = e.build.trunc(e.call("llvm.ctpop.i64", I64, flat), I8)
+    bytes_ = Vector("u8", lanes)
+    kept = e.build.icmp_unsigned("<", e.constant(bytes_, range(lanes)), e.splat(bytes_, counted))
+    return e.build.select(kept, moved, ir.Constant(value.type, None))
+
+
+def _by_indices(e: Emit, value: Value, _: Value, flat: Value) -> Value:
+    """A byte for each bit of the mask picks among the numbers of the lanes, as `pext` does."""
+    lanes, bits = value.type.count, ir.IntType(value.type.count * 8)
+    chosen = e.call("llvm.x86.bmi.pdep.64", I64, flat, I64(0x0101010101010101))
+    chosen = e.build.mul(chosen, I64(255))
+    order = e.call("llvm.x86.bmi.pext.64", I64, I64(0x0706050403020100), chosen)
+    order = order if lanes == 8 else e.build.trunc(order, bits)
+    order = e.build.bitcast(order, Vector("u8", lanes).llvm)
+    whole = ir.VectorType(ir.IntType(width(value.type.element)), lanes)
+    order = order if whole.element == I8 else e.build.zext(order, whole)
+    return e.build.bitcast(permuted(e, e.build.bitcast(value, whole), order), value.type)
+
+
+def _by_stores(e: Emit, value: Value, mask: Value, _: Value) -> Value:
+    """Every lane is stored, and the next over it unless it counted."""
+    place, at = e.spill(value), I64(0)
+    for lane in range(value.type.count):
+        slot = e.build.gep(place, [at], source_etype=value.type.element)
+        e.build.store(e.build.extract_element(value, I32(lane)), slot)
+        at = e.build.add(at, e.build.zext(e.build.extract_element(mask, I32(lane)), I64))
+    return e.build.load(place, typ=value.type)
+
+
+def width(element: ir.Type) -> int:
+    """Bits of a lane."""
+    return {ir.FloatType(): 32, ir.DoubleType(): 64}.get(element) or int(element.width)
