@@ -86,6 +86,12 @@ class Emit:
         self.build.store(value, place)
         return place
 
+    def slot(self, base: Value, at: Value, element: ir.Type) -> Value:
+        """The address of element `at` behind `base`, for values of any type."""
+        found = self.build.gep(base, [at], source_etype=element)
+        found.type = ir.PointerType()
+        return found
+
 
 def suffix(kind: Kind) -> str:
     """How LLVM spells a type in the name of an intrinsic."""

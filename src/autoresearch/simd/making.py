@@ -212,8 +212,7 @@ def put(values: Kind, index: Kind, value: Kind) -> Any:
             return e.build.insert_value(x, y, _inside(values, index.literal_value))
         place = e.spill(x)
         at = e.cast(at, plain, types.intp)
-        slot = e.build.gep(place, [at.type(0), at], source_etype=x.type)
-        e.build.store(y, slot)
+        e.build.store(y, e.slot(place, at, x.type.element))
         return e.build.load(place, typ=x.type)
 
     if isinstance(index, types.Literal):

@@ -142,9 +142,7 @@ def _place(array: Kind, index: Kind, write: bool = False) -> Any:
                 step = e.build.add(e.build.mul(flat, extent), step)
             flat = step
         element = e.context.get_data_type(array.dtype)
-        found = e.build.gep(data, [flat], source_etype=element)
-        found.type = ir.PointerType()  # of anything, not of the array's elements
-        return found
+        return e.slot(data, flat, element)
 
     return place
 

@@ -141,7 +141,7 @@ def _one_by_one(e: Emit, table: Value, index: Value) -> Value:
     for lane in range(index.type.count):
         at = e.build.extract_element(index, I32(lane))
         at = at if at.type == I64 else e.build.zext(at, I64)
-        slot = e.build.gep(place, [at], source_etype=table.type.element)
+        slot = e.slot(place, at, table.type.element)
         value = e.build.load(slot, typ=table.type.element)
         found = e.build.insert_element(found, value, I32(lane))
     return found
@@ -180,7 +180,7 @@ def _by_stores(e: Emit, value: Value, mask: Value, _: Value) -> Value:
     """Every lane is stored, and the next over it unless it counted."""
     place, at = e.spill(value), I64(0)
     for lane in range(value.type.count):
-        slot = e.build.gep(place, [at], source_etype=value.type.element)
+        slot = e.slot(place, at, value.type.element)
         e.build.store(e.build.extract_element(value, I32(lane)), slot)
         at = e.build.add(at, e.build.zext(e.build.extract_element(mask, I32(lane)), I64))
     return e.build.load(place, typ=value.type)
