@@ -1,4 +1,4 @@
-"""Every operation of `autoresearch.simd` against numpy, on this machine's processor and on others."""
+"""Every operation of `autoresearch.simd` against numpy, for this processor and for lesser ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autoresearch.simd.names import OPERATIONS
 CASES = (*lanes.CASES, *across.CASES)
 TESTS = Path(__file__).parents[1]
 # Where what is emitted depends on the processor, or LLVM has had bugs.
-DELICATE = ("lookup", "compress", "expand", "dot", "fma", "right", "convert to u8")
+DELICATE = ("lookup 8", "lookup2", "lookup 32", "compress", "expand", "dot", "fma")
 PROCESSORS = {
     "generic": {"NUMBA_CPU_NAME": "generic"},
     "avx2": {
@@ -40,6 +40,7 @@ def test_as_in_numpy(case: Case) -> None:
     assert dict(zip(case.types, found, strict=True)) == dict(zip(case.types, wanted, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_the_same_on_a_lesser_processor(processor: str) -> None:
     if processor != "generic" and not simd.has(processor):
@@ -53,14 +54,16 @@ def test_the_same_on_a_lesser_processor(processor: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) > 25
+    assert len(found) > 12
     for case in CASES:
         if case.name in found:
             assert found[case.name] == [part.hex() for part in expected(case)], case.name
 
 
+ELSEWHERE = {"load", "store", "store_masked", "store_stream", "gather", "prefetch", "repeat", "put"}
+ELSEWHERE |= {"has", "unroll", "clear_lowest"}  # in test_simd_memory.py and test_simd_static.py
+
+
 def test_no_operation_is_without_a_case() -> None:
     tried = set(re.findall(r"simd\.(\w+)\(", " ".join(case.text for case in CASES)))
-    elsewhere = {"load", "store", "store_masked", "store_stream", "gather", "prefetch"}
-    elsewhere |= {"has", "unroll", "repeat", "put", "clear_lowest"}
-    assert set(OPERATIONS) - tried == elsewhere - {"load", "store"} | {"load", "store"}
+    assert tried | ELSEWHERE == set(OPERATIONS)

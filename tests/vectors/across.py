@@ -8,7 +8,7 @@ from .case import FLOATS, WHOLE, Case, types
 
 EVERY = types(*KINDS)
 HALVES = types(*KINDS, widths=(256,))
-WIDE = types("f32", "u8", "i16", "u32", "f64", "i64", widths=WIDTHS)
+WIDE = types("f32", "u8", "i16", "u64", widths=WIDTHS)
 
 MOVES = (
     Case("low", "simd.low(x)", "x[: x.size // 2]", HALVES),

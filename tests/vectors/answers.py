@@ -107,5 +107,3 @@ def expanded(x: Array, mask: Array) -> Array:
     out = np.zeros_like(x)
     out[mask] = x[: mask.sum()]
     return out
-
-

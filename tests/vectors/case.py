@@ -28,7 +28,7 @@ ORDER = (5, 0, 3, 3)  # for shuffles
 
 @dataclass(frozen=True)
 class Case:
-    """`text` and `numpy` are in terms of the operands x, y, z, and T, M, LANES, BITS of the type."""
+    """`text` and `numpy` speak of operands x, y, z; `text` also of T, M and LANES of the type."""
 
     name: str
     text: str
@@ -97,7 +97,7 @@ def _source(case: Case) -> str:
     lines = ["def run(a, b, c, out):"]
     for n, name in enumerate(case.types):
         kind, lanes = VECTORS[name]
-        words = {"T": f"simd.{name}", "M": f"simd.m{lanes}", "LANES": lanes, "BITS": kind[1:]}
+        words = {"T": f"simd.{name}", "M": f"simd.m{lanes}", "LANES": lanes}
         words |= {operand: f"{operand}{n}" for operand in "xyz"}
         text = re.sub(r"\b[A-Zxyz]+\b", lambda m, w=words: str(w.get(m[0], m[0])), case.text)
         text = text.replace("_BITS_", kind[1:]).replace("_LANES_", str(lanes))

@@ -4,7 +4,7 @@
 anything else that reaches beyond arrays.
 """
 
-from . import across, lanes, making, masks, memory, operators
+from . import across, lanes, making, masks, memory, operators  # noqa: F401 - they register
 from .emit import OPERATIONS
 from .kinds import TYPES
 from .names import NAMES

@@ -14,7 +14,7 @@ from .target import has
 
 @operation
 def shuffle(a: Kind, b: Kind, order: Kind = None) -> Any:
-    """Lanes order[0], order[1], ... of a, or of a and b behind it: shuffle(a, (3, 2, 1, 0)).
+    """Lanes order[0], order[1], ... of a, or of a with b behind it: `shuffle(a, (3, 2, 1, 0))`.
 
     `order` is a constant tuple; its length, a power of two, is the number of lanes that result.
     """
@@ -99,5 +99,3 @@ def _masked(a: Kind, mask: Kind) -> Vector:
     if mask != kind.mask:
         raise TypingError(f"{mask} does not mask {kind}")
     return kind
-
-

@@ -13,8 +13,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, builtin_registry, signature
 from numba.core.errors import TypingError
+from numba.core.typing.templates import AbstractTemplate, builtin_registry, signature
 from numba.extending import lower_builtin
 
 from .kinds import Mask, Vector
@@ -105,7 +105,7 @@ def operation(rule: Rule) -> Any:
     from `Emit` and the arguments' values to the result's value; TypingError says what is wrong."""
 
     @functools.wraps(rule)
-    def outside(*arguments: Any) -> Any:
+    def outside(*_: Any) -> Any:
         raise TypeError(f"simd.{rule.__name__} works in compiled code only: decorate with @njit")
 
     register(outside, rule)
@@ -114,7 +114,7 @@ def operation(rule: Rule) -> Any:
 
 
 def register(function: Any, rule: Rule, *kinds: Any) -> None:
-    """Let numba resolve `function` by `rule`, for arguments of `kinds` (any, when none is given)."""
+    """Let numba resolve `function` by `rule`, for arguments of `kinds`: any, if none is given."""
 
     class Template(AbstractTemplate):  # type: ignore[misc]
         prefer_literal = True

@@ -224,5 +224,3 @@ def _inside(values: Kind, index: int) -> int:
     if not 0 <= index < values.count:
         raise TypingError(f"there is no item {index} in {values}")
     return index
-
-

@@ -130,13 +130,19 @@ def reduce_add(a: Kind) -> Any:
 @operation
 def reduce_min(a: Kind) -> Any:
     """The least lane; lanes that are NaN make it arbitrary."""
-    return _reduced(a, "smin" if vectors(a).signed else "umin", lambda *given: order(*given, True))
+    return _reduced(
+        a, "smin" if vectors(a).signed else "umin", lambda e, kind, x, y: order(e, kind, x, y, True)
+    )
 
 
 @operation
 def reduce_max(a: Kind) -> Any:
     """The greatest lane; lanes that are NaN make it arbitrary."""
-    return _reduced(a, "smax" if vectors(a).signed else "umax", lambda *given: order(*given, False))
+    return _reduced(
+        a,
+        "smax" if vectors(a).signed else "umax",
+        lambda e, kind, x, y: order(e, kind, x, y, False),
+    )
 
 
 @operation

@@ -33,7 +33,7 @@ def load(T: Kind, array: Kind, index: Kind) -> Any:
 
 @operation
 def store(array: Kind, index: Kind, value: Kind) -> Any:
-    """Write a vector, or a number as wide as it is, from array[index] on."""
+    """Write a vector, or a number as wide as it is (a plain 5: eight bytes), from array[index]."""
     place = _place(array, index, write=True)
     _storable(value)
 
@@ -150,8 +150,6 @@ def _place(array: Kind, index: Kind, write: bool = False) -> Any:
 def _storable(value: Kind) -> None:
     if not isinstance(value, Vector | types.Integer | types.Float):
         raise TypingError(f"{value} is neither a vector nor a number")
-    if isinstance(value, types.Literal):
-        raise TypingError("a number must say its width: np.uint32(...)")
 
 
 def _masked(kind: Kind, mask: Kind) -> Vector:
@@ -168,5 +166,3 @@ def _letter(dtype: Kind) -> str:
     if not isinstance(dtype, types.Integer | types.Float):
         raise TypingError(f"{dtype} is not a number type")
     return "f" if isinstance(dtype, types.Float) else "i" if dtype.signed else "u"
-
-

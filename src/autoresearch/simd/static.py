@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from numba.core import ir, ir_utils
+from numba.core import ir, ir_utils, types
 from numba.core.analysis import compute_cfg_from_blocks
 from numba.core.consts import ConstantInference
-from numba.core.rewrites import Rewrite
-from numba.core.rewrites.registry import rewrite_registry
 from numba.core.errors import CompilerError
+from numba.core.rewrites.registry import Rewrite, rewrite_registry
 from numba.extending import overload
 
 from . import target
@@ -35,17 +34,26 @@ def unroll(count: int) -> range:
 
 
 @overload(unroll)
-def _unroll(count: Any) -> Any:  # where rewrites are off, it is a loop as any other
-    return lambda count: range(count)
+def _unroll(count: Any) -> Any:  # noqa: ARG001 - where rewrites are off, it is a loop as any other
+    def loop(count: Any) -> Any:
+        return range(count)
+
+    return loop
 
 
 @overload(has, prefer_literal=True)
 def _has(feature: Any) -> Any:
+    if not isinstance(feature, types.StringLiteral):
+        return None
     known = target.has(feature.literal_value)
-    return lambda feature: known
+
+    def constant(feature: Any) -> Any:  # noqa: ARG001
+        return known
+
+    return constant
 
 
-class Settle(Rewrite):  # type: ignore[misc]
+class Settle(Rewrite):
     """Changes the whole function at its first block, and never asks for another look."""
 
     def __init__(self, state: Any) -> None:
@@ -123,9 +131,9 @@ def _unroll_one(func_ir: Any) -> bool:
 
 def _count(func_ir: Any, header: Any) -> tuple[Any, Any, int] | None:
     """The call of `unroll` that a loop goes through, its iterator, and how many turns."""
-    (step, *_) = [*header.find_exprs("iternext"), None]
-    begin = step and ir_utils.guard(ir_utils.get_definition, func_ir, step.value)
-    if not isinstance(begin, ir.Expr) or begin.op != "getiter":
+    step = next(header.find_exprs("iternext"), None)
+    begin: Any = step and ir_utils.guard(ir_utils.get_definition, func_ir, step.value)
+    if getattr(begin, "op", "") != "getiter":
         return None
     counted = ir_utils.guard(ir_utils.get_definition, func_ir, begin.value)
     for statement, call in _calls(func_ir, unroll):
