@@ -11,10 +11,14 @@ def prepare(codebook, codes):
     M, K, ds = codebook.shape
     n = codes.shape[0]
     columns = np.zeros((M, ds, (K + 15) // 16 * 16), np.float32)
-    columns[:, :, :K] = codebook.transpose(0, 2, 1)
+    for m in range(M):
+        for k in range(K):
+            for j in range(ds):
+                columns[m, j, k] = codebook[m, k, j]
     blocks = np.zeros(((n + 15) // 16, M, 16), np.uint8)
     for i in range(n):
-        blocks[i // 16, :, i % 16] = codes[i]
+        for m in range(M):
+            blocks[i // 16, m, i % 16] = codes[i, m]
     return columns, blocks, n, K
 
 

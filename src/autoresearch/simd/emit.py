@@ -116,7 +116,8 @@ def operation(rule: Rule) -> Any:
 def register(function: Any, rule: Rule, *kinds: Any) -> None:
     """Let numba resolve `function` by `rule`, for arguments of `kinds`: any, if none is given."""
 
-    class Template(AbstractTemplate):  # type: ignore[misc]
+    class Template(AbstractTemplate):
+        key = function
         prefer_literal = True
 
         def generic(self, args: tuple[Kind, ...], kws: dict[str, Kind]) -> Any:
@@ -136,7 +137,6 @@ def register(function: Any, rule: Rule, *kinds: Any) -> None:
         value = emit(Emit(context, builder), *args)
         return context.get_dummy_value() if sig.return_type is types.void else value
 
-    Template.key = function
     builtin_registry.register_global(function, types.Function(Template))
     lower_builtin(function, *(kinds or (types.VarArg(types.Any),)))(lower)
 
@@ -175,10 +175,16 @@ def integer(kind: Kind) -> Kind:
     return plain
 
 
+def parts(kind: Kind) -> tuple[Kind, ...]:
+    """The types in a tuple's type; a type of anything else is the only part."""
+    whole: Any = kind
+    return tuple(whole) if isinstance(kind, types.BaseTuple) else (kind,)
+
+
 def constant_of(kind: Kind) -> Any:
     """The value of an argument that must be known while compiling."""
     if isinstance(kind, types.Literal):
         return kind.literal_value
     if isinstance(kind, types.BaseTuple) and len(kind):
-        return tuple(constant_of(each) for each in kind)
+        return tuple(map(constant_of, parts(kind)))
     raise TypingError(f"{kind} is not a constant: write it out, or as a constant of the module")

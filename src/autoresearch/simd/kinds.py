@@ -28,7 +28,7 @@ def scalar(kind: str) -> Any:
     return getattr(types, {"f": "float", "i": "int", "u": "uint"}[kind[0]] + kind[1:])
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """`lanes` values of one `kind`."""
 
     def __init__(self, kind: str, lanes: int) -> None:
@@ -75,7 +75,7 @@ class Vector(types.Type):  # type: ignore[misc]
         return Vector(self.kind, lanes)
 
 
-class Mask(types.Type):  # type: ignore[misc]
+class Mask(types.Type):
     """One bit for each of `lanes` lanes."""
 
     def __init__(self, lanes: int) -> None:
@@ -96,7 +96,7 @@ class Mask(types.Type):  # type: ignore[misc]
 
 @register_model(Vector)
 @register_model(Mask)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, kind.llvm)
 
@@ -108,5 +108,5 @@ def made(kind: str, lanes: int) -> Vector:
     return Vector(kind, lanes)
 
 
-TYPES = {name: Vector(*shape) for name, shape in VECTORS.items()}
+TYPES: dict[str, Vector | Mask] = {name: Vector(*shape) for name, shape in VECTORS.items()}
 TYPES |= {name: Mask(lanes) for name, lanes in MASKS.items()}

@@ -16,6 +16,7 @@ from .emit import (
     integer,
     named_vector,
     operation,
+    parts,
     suffix,
     vectors,
 )
@@ -51,13 +52,14 @@ def vector(T: Kind, values: Kind) -> Any:
     kind = named_vector(T)
     if not isinstance(values, types.BaseTuple) or len(values) != kind.lanes:
         raise TypingError(f"{kind} takes a tuple of {kind.lanes} numbers")
-    for value in values:
+    given = parts(values)
+    for value in given:
         common(kind, value)
 
-    def emit(e: Emit, _: Value, given: Value) -> Value:
+    def emit(e: Emit, _: Value, tupled: Value) -> Value:
         lanes = e.constant(kind, 0)
-        for at, value in enumerate(values):
-            one = e.cast(e.build.extract_value(given, at), value, kind.scalar)
+        for at, value in enumerate(given):
+            one = e.cast(e.build.extract_value(tupled, at), value, kind.scalar)
             lanes = e.build.insert_element(lanes, one, I32(at))
         return lanes
 

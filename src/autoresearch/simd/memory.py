@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.errors import TypingError
 
-from .emit import I32, Emit, Kind, Value, integer, named, named_vector, operation, suffix
+from .emit import I32, Emit, Kind, Value, integer, named, named_vector, operation, parts, suffix
 from .kinds import Mask, Vector, made
 
 
@@ -123,7 +123,7 @@ def _place(array: Kind, index: Kind, write: bool = False) -> Any:
         raise TypingError(f"{array} is not a contiguous array")
     if write and not array.mutable:
         raise TypingError(f"{array} is read-only")
-    axes = tuple(index) if isinstance(index, types.BaseTuple) else (index,)
+    axes = parts(index)
     if len(axes) not in (1, array.ndim):
         raise TypingError(f"{len(axes)} indices for {array.ndim} axes")
     plain = [integer(axis) for axis in axes]
@@ -165,4 +165,4 @@ def _llvm(e: Emit, kind: Kind) -> Any:
 def _letter(dtype: Kind) -> str:
     if not isinstance(dtype, types.Integer | types.Float):
         raise TypingError(f"{dtype} is not a number type")
-    return "f" if isinstance(dtype, types.Float) else "i" if dtype.signed else "u"
+    return "f" if isinstance(dtype, types.Float) else str(dtype)[0]
