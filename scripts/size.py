@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "autoresearch"
 BUDGET = 8000
-APART = {"simd": 1200}  # a library for kernels, no part of the harness (decision 0010)
+APART = {"simd": 1400}  # a library for kernels, no part of the harness (decision 0010)
 SHOWN = 8
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     for level, lines in enumerate(sums):
         print(f"F{level}      {lines:6d}  {' '.join(sorted(tops[level]))}")
     print(f"facade  {facade:6d}")
-    apart = {name: 0 for name in APART}
+    apart = dict.fromkeys(APART, 0)
     for path, lines in files.items():
         top = path.relative_to(SOURCE).parts[0]
         apart |= {top: apart[top] + lines} if top in apart else {}

@@ -4,6 +4,7 @@ the names a kernel may use, and that compiled kernels are found again."""
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from llvmlite import binding, ir
 from numba import njit, types
 
 from autoresearch import simd
+from autoresearch.runner import builds
 from autoresearch.simd import emit, kinds, names, target
 
 X = np.arange(64, dtype=np.float32)
@@ -211,6 +213,17 @@ def test_the_names_are_read_without_numba() -> None:
     program = "import sys, autoresearch.runner.screen; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_a_build_is_named_after_every_file_of_it(tmp_path: Path, monkeypatch: Any) -> None:
+    copied = tmp_path / "simd"
+    shutil.copytree(Path(simd.__file__).parent, copied, ignore=shutil.ignore_patterns("*.pyc"))
+    monkeypatch.setattr(builds, "__file__", str(tmp_path / "runner" / "builds.py"))
+    digests = [builds._digest({}, "")]
+    for file in sorted(copied.glob("*.py")):
+        file.write_text(file.read_text() + "# changed\n")
+        digests.append(builds._digest({}, ""))
+    assert len(set(digests)) == len(digests) > 10
 
 
 CACHED = """
