@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "autoresearch"
 BUDGET = 8000
-APART = {"simd": 1400}  # a library for kernels, no part of the harness (decision 0010)
+APART = {"simd": 1400}  # a library for kernels, no part of the harness (decision 0011)
 SHOWN = 8
 
 
