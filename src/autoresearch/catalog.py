@@ -35,7 +35,7 @@ _HARNESS = (
         "phases.py",
         "experiment.py",
     ),
-    *("stats", "runner", "simd.py", "simd"),
+    *("stats", "runner", "simd"),
 )
 _VERSIONED = ("numpy", "numba", "llvmlite")
 

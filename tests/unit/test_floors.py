@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "autoresearch"
 
 FLOORS = (
-    ("model", "errors", "policy", "simd"),
+    (
+        *("model", "errors", "policy"),
+        (
+            *("simd.names", "simd.kinds", "simd.target", "simd.emit", "simd.operators"),
+            *("simd.memory", "simd.lanes", "simd.making", "simd.permute", "simd.across"),
+            *("simd.masks", "simd.static"),
+        ),
+    ),
     (
         *("draw", "oracle", "block"),
         (

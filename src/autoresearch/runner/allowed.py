@@ -7,6 +7,8 @@ whole address space, and only the process boundary and the sealed call answer fo
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from runpy import run_path
 
 
 def _words(text: str) -> frozenset[str]:
@@ -40,11 +42,8 @@ _NUMPY_DENIED = _words(
     " savetxt savez savez_compressed set_printoptions set_string_function setbufsize seterr"
     " seterrcall show_config show_runtime strings test testing vectorize"
 )
-_SIMD_DENIED = _words(
-    "binding cgutils core ctypes extending impl_ret_untracked intrinsic ir llvm llvmlite models"
-    " nb np numba numpy operator os overload register_jitable register_model sys typeof_impl"
-    " types typing unbox box"
-)
+# The file imports nothing: this process stays without numba.
+_SIMD = frozenset(run_path(str(Path(__file__).parents[1] / "simd" / "names.py"))["NAMES"])
 # Ways from an object at hand to frames, globals and files.
 _ATTRIBUTES = _words(
     "ag_frame co_code cr_frame dump dumps f_back f_builtins f_globals f_locals func_globals"
@@ -70,7 +69,7 @@ def refused_path(path: str) -> str:
         return ""
     if root == "numba" and _numba(rest):
         return ""
-    if root == "autoresearch" and rest[0] == "simd" and rest[1] not in _SIMD_DENIED:
+    if root == "autoresearch" and rest[0] == "simd" and len(rest) == 2 and rest[1] in _SIMD:
         return ""
     return f"{path} is not available to a kernel"
 

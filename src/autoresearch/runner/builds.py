@@ -100,8 +100,8 @@ def code_digest(build: Build) -> str:
 
 
 def _digest(sources: dict[str, str], machine: str) -> str:
-    simd = Path(__file__).parent.parent / "simd.py"
+    simd = sorted((Path(__file__).parents[1] / "simd").glob("*.py"))
     parts = [machine, platform.python_version(), *(f"{p} {version(p)}" for p in _COMPILERS)]
     parts += [f"{name}\0{source}" for name, source in sorted(sources.items())]
-    parts += [simd.read_text()] if simd.exists() else []
+    parts += [f"{path.name}\0{path.read_text()}" for path in simd]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

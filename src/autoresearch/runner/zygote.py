@@ -1,4 +1,4 @@
-"""The clean ancestor of every worker: numba imported and warm, nothing of any target.
+"""The clean ancestor of every worker: numba and simd imported and warm, nothing of any target.
 
 Started as `python -I -B -m autoresearch.runner.zygote FD`; knows neither seeds nor clocks.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .. import simd  # noqa: F401 - a worker's import of it finds it here, and reads no file
 from . import sandbox, wire, worker
 
 _PR_SET_PDEATHSIG = 1
