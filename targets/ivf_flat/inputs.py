@@ -9,8 +9,7 @@ import numpy as np
 from autoresearch import Work, Workload, draw
 
 K, TRUE = 20, 10  # neighbours returned, and those of them that recall counts
-TRAIN = 8  # vectors behind a centroid
-BLOCK = 64  # queries whose neighbours are gathered at once
+TRAIN, BLOCK = 8, 64  # vectors behind a centroid; queries whose neighbours are gathered at once
 
 
 def _spec(op, *values):
@@ -42,7 +41,7 @@ WORKLOADS = (
     _spec("search", 1, 16_384, 128, 64, 16, 0, "sparse"),
     _spec("search", 64, 16_384, 128, 128, 8, 0, "clustered"),
     _spec("search", 64, 16_384, 128, 128, 8, 0, "uniform"),
-    _spec("search", 64, 8_192, 768, 128, 4, 0, "normal"),
+    _spec("search", 64, 4_096, 768, 64, 4, 0, "normal"),
     _spec("search", 2048, 16_384, 128, 512, 2, 0, "clustered"),
     _spec("search", 2048, 16_384, 128, 512, 2, 0, "uniform"),
     _spec("search_capped", 1, 16_384, 128, 64, 16, 3000, "sparse"),
@@ -74,8 +73,7 @@ def static(rng, spec):
     centroids = _centroids(rng, drawn[: max(TRAIN * nlist, 2048)], nlist)
     lists = _scores(centroids, drawn[:n]).argmin(1)
     rows = np.argsort(lists, kind="stable")
-    offsets = np.zeros(nlist + 1, np.int64)
-    offsets[1:] = np.cumsum(np.bincount(lists, minlength=nlist))
+    offsets = np.append(0, np.cumsum(np.bincount(lists, minlength=nlist)))
     return {"vectors": drawn[rows], "rows": rows, "offsets": offsets, "centroids": centroids}
 
 
@@ -86,8 +84,7 @@ def _centroids(rng, sample, nlist):
     while len(parts) < nlist:
         part = parts.pop(0)
         a, b = part[rng.choice(len(part), 2)]
-        order = np.argsort(part @ (a - b))
-        half = len(part) // 2
+        order, half = np.argsort(part @ (a - b)), len(part) // 2
         parts += [part[order[:half]], part[order[half:]]]
     return np.stack([part.mean(0) for part in parts])
 
