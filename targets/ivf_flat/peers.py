@@ -1,7 +1,5 @@
 """Faiss on the work of ivf-flat: the same lists, scanned by IndexIVFFlat.search_preassigned."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from autoresearch import Peer
@@ -27,7 +25,8 @@ def _fill(index, static):
     import faiss
 
     vectors, rows, offsets = static["vectors"], static["rows"], static["offsets"]
-    for which, (begin, end) in enumerate(pairwise(offsets)):
+    for which in range(len(offsets) - 1):
+        begin, end = offsets[which], offsets[which + 1]
         if end > begin:
             codes = np.ascontiguousarray(vectors[begin:end]).view(np.uint8)
             ids = np.ascontiguousarray(rows[begin:end])
