@@ -49,6 +49,7 @@ from pathlib import Path
 import numpy as np
 from autoresearch.model import Op, Target
 from autoresearch.runner import builds, worker, zygote
+from autoresearch.runner import code as machine_code
 
 ops = {
     "long": Op(("long(a, out)",), {"a": "i64[~]"}, {"out": "i64[1]"}),
@@ -70,8 +71,8 @@ def live(shift):
         bounds = np.array([[0, 9]])
         drive(1, a, bounds, out, bounds)
         (image,) = build.cache.glob(f"drive_{name}.*.nbc")
-        size = max(len(text) for elf in builds._objects(image.read_bytes())
-                   for text in builds._text(elf))
+        size = max(len(part.data) for elf in machine_code.objects(image.read_bytes())
+                   for part in machine_code._sections(elf) if part.flags & 4)  # SHF_EXECINSTR
         hits = sum(drive.stats.cache_hits.values())
         row[name] = {"at": at, "out": out.tolist(), "cached": hits == 1, "bytes": size}
     print(json.dumps(row), flush=True)
