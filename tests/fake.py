@@ -97,7 +97,9 @@ class FakeRunner:
         return 0.5
 
     def order(self, verb: str, labels: Sequence[str], counts: Sequence[int], **_: Any) -> Stage:
-        return Stage(0, labels, counts)
+        stage = Stage(0, labels, counts)
+        stage.arrived([{"static": []} for _ in labels], [])
+        return stage
 
     def collect(self) -> None: ...
 

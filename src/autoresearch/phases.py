@@ -124,11 +124,11 @@ def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) 
     """Raises `ArmFault` when the candidate's `prepare` takes too long or holds too much: it may not
     become the place where the work hides."""
     took = measured.prepare_ns[CANDIDATE]
-    for label, work, ns in zip(phase.labels, phase.works, took, strict=True):
+    for label, given, ns in zip(phase.labels, phase.stage.static_bytes, took, strict=True):
         cap = max(
             policy.prepare_times * known.prepare_ns.get(label, 0.0),
             policy.prepare_ms * 1e6,
-            policy.prepare_ns_per_byte * work.bytes,
+            policy.prepare_ns_per_byte * given,
         )
         if ns > cap:
             told = f"prepare took {ns / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"

@@ -16,7 +16,7 @@ from typing import Any, Self
 from ..data import Origin
 from ..errors import Refusal
 from ..model import Target
-from . import sandbox, wire
+from . import layout, sandbox, wire
 from .builds import Build
 from .sealed import Clock, Worker, raw_clock
 
@@ -117,6 +117,11 @@ class Stage:
     @property
     def bytes(self) -> int:
         return sum(os.fstat(fd).st_size for fd in self.fds)
+
+    @property
+    def static_bytes(self) -> list[int]:
+        """What `prepare` is given, by workload."""
+        return [sum(e.nbytes for e in layout.from_plan(case["static"])) for case in self.plan]
 
     def arm(self, arm: int) -> list[int]:
         """The descriptors one arm's worker gets: shared inputs, its own outputs."""
