@@ -152,8 +152,8 @@ class Track:
         known = [wall for wall in walls.values() if wall]
         wanted = math.ceil(CALL_NS / (walls[CHAMPION] or CALL_NS))
         most = math.floor(BATCH_NS / max(known, default=BATCH_NS))
-        fits = math.floor(BATCH_BYTES / self.inputs.work(probe.workload).bytes)
-        return max(1, min(wanted, most, fits))
+        bytes_: float = self.inputs.work(probe.workload).bytes
+        return max(1, min(wanted, most, math.floor(BATCH_BYTES / bytes_)))
 
     def _rounds(self, case: Case, runs: Sequence[Run]) -> list[float | None]:
         """Batch 0 warms everybody up; in each later one all run once, in random order."""
@@ -169,9 +169,9 @@ class Track:
         laid.load(batch)
         gc.collect(0)
         gc.disable()
-        took = run.attempt(lambda racer: racer.lap(laid, batch))
+        took = run.attempt(lambda racer: racer.lap())
         gc.enable()
-        told = run.attempt(lambda racer: racer.wrong(laid, batch))
+        told = run.attempt(lambda racer: racer.wrong(batch))
         if told:
             run.leave(f"disagrees: {told}")
         elif run.racer and batch:
@@ -182,10 +182,10 @@ def _wall(racer: Racer, laid: Field) -> int:
     """ns of one operation after a first one, with whatever packs its inputs."""
     racer.enter(laid)
     laid.load(0)
-    racer.lap(laid, 0)
+    racer.lap()
     laid.load(0)
     begin = raw_clock()
-    racer.lap(laid, 0)
+    racer.lap()
     return raw_clock() - begin
 
 

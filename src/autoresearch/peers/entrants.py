@@ -73,10 +73,11 @@ class Racer(Protocol):
     def enter(self, field: Field) -> None:
         """Make ready for the batches of a case."""
 
-    def lap(self, field: Field, batch: int) -> int:
-        """ns of the operations of one batch."""
+    def lap(self) -> int:
+        """ns of the operations of the batch that is loaded."""
+        ...
 
-    def wrong(self, field: Field, batch: int) -> str | None:
+    def wrong(self, batch: int) -> str | None:
         """One sentence when the outputs of that batch are not right."""
 
     def recall(self) -> float | None:
@@ -88,31 +89,28 @@ class Kernel:
 
     def __init__(self, kernels: Any, drive: Any, arm: int) -> None:
         self.kernels, self.drive, self.arm = kernels, drive, arm
-        self.found: list[float | None] | None = None
 
     def enter(self, field: Field) -> None:
-        case = field.case
+        self.field, case = field, field.case
         plan = case.plan(dict.fromkeys(case.regions, 0))
-        arrays = field.views("each") | field.views("out")
-        self.bound = Bound(
-            case.target, plan, field.views("static"), arrays, self.kernels, self.drive
-        )
+        static, arrays = field.views("static"), field.views("each") | field.views("out")
+        self.bound = Bound(case.target, plan, static, arrays, self.kernels, self.drive)
         self.bound.prepare()
 
-    def lap(self, field: Field, batch: int) -> int:
+    def lap(self) -> int:
         drive, args = self.bound.drive, self.bound.args
         begin = raw_clock()
         drive(*args)
         return raw_clock() - begin
 
-    def wrong(self, field: Field, batch: int) -> str | None:
-        out = field.memory["out"][: field.poison.size]
-        told = field.case.check(batch, out, field.poison, self.arm)
-        self.found = field.case.recalls()
-        return told
+    def wrong(self, batch: int) -> str | None:
+        poison = self.field.poison
+        out = self.field.memory["out"][: poison.size]
+        return self.field.case.check(batch, out, poison, self.arm)
 
     def recall(self) -> float | None:
-        return self.found[self.arm] if self.found else None
+        found = self.field.case.recalls()
+        return found[self.arm] if found else None
 
 
 class Guest:
@@ -122,15 +120,15 @@ class Guest:
         """Raises whatever `make` raises."""
         self.peer, self.workload, self.static = peer, case.workload, case.static
         self.call: Callable[[Any], Any] = peer.make(case.workload, case.static)
-        self.tally = np.zeros(2)
+        self.tally = np.zeros(2)  # true ids found, and all
 
     def enter(self, field: Field) -> None:
-        self.tally[:] = 0
+        self.field = field
 
-    def lap(self, field: Field, batch: int) -> int:
+    def lap(self) -> int:
         """Only the last result is held: libraries may use their buffers again, as they do when a
         caller drops what it has read."""
-        self.operations = field.operations()
+        self.operations = self.field.operations()
         self.given = [self.peer.given(self.workload, self.static, e) for e in self.operations]
         call, raw = self.call, None
         begin = raw_clock()
@@ -140,12 +138,13 @@ class Guest:
         self.last = raw
         return took
 
-    def wrong(self, field: Field, batch: int) -> str | None:
+    def wrong(self, batch: int) -> str | None:
         """The last result as it was timed, then the others, called once more."""
-        order = [len(self.operations) - 1, *range(len(self.operations) - 1)]
-        for place, i in enumerate(order):
-            raw = self.call(self.given[i]) if place else self.last
-            told = self._checked(field.case, batch, i, self.peer.answer(raw, self.operations[i]))
+        last = len(self.operations) - 1
+        for i in (last, *range(last)):
+            raw = self.last if i == last else self.call(self.given[i])
+            got = self.peer.answer(raw, self.operations[i])
+            told = self._checked(self.field.case, batch, i, got)
             if told:
                 return f"operation {i}: {told}"
         return None
@@ -164,17 +163,14 @@ class Guest:
 
 def empty_call_ns(calls: int = 20_000) -> float:
     """What one turn of a guest's loop costs around a function that does nothing; least of five."""
-
-    def nothing(each: Operation) -> None:
-        return None
-
+    call: Callable[[Any], Any] = lambda each: None  # noqa: E731 - as most peers are written
     given: list[Operation] = [{}] * calls
-    gc.disable()
     took = []
+    gc.disable()
     for _ in range(5):
         begin = raw_clock()
         for one in given:
-            raw = nothing(one)
+            raw = call(one)
         took.append(raw_clock() - begin)
     gc.enable()
     del raw

@@ -68,7 +68,7 @@ def best(race: Race) -> list[str]:
     """One sentence for the best peer of each op, and one for all of them."""
     return [
         f"{one.op or 'all ops'}: {one.name} takes {_times(one.ratio, one.low, one.high)} "
-        "of the champion's time"
+        "times the champion's time"
         for one in race.best
     ]
 

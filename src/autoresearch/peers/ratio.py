@@ -38,9 +38,11 @@ def of_logs(logs: FloatArray, level: float = LEVEL) -> Interval:
 
 def logs(theirs: Sequence[float], ours: Sequence[float]) -> FloatArray:
     """f64[n]: ln of their time over ours, round by round; above 0 ours is less."""
-    return np.log(np.asarray(theirs, float)) - np.log(np.asarray(ours, float))
+    found: FloatArray = np.log(np.asarray(theirs, float)) - np.log(np.asarray(ours, float))
+    return found
 
 
 def geometric(many: Sequence[FloatArray]) -> FloatArray:
     """f64[n]: the log of the geometric mean over workloads, in each round."""
-    return np.mean(np.stack([np.asarray(one, float) for one in many]), axis=0)
+    mean: FloatArray = np.stack(many).mean(axis=0)
+    return mean
