@@ -18,5 +18,5 @@ def races(found: Sequence[Race], json: bool) -> None:
         for op in dict.fromkeys(standing.op for standing in race.standings):
             heads, rows = page.workloads(race, op)
             table(f"{race.target}, {op}: time over the champion's", heads, rows)
-        for sentence in (page.told(race), *page.best(race)):
+        for sentence in (*page.notes(race), page.told(race), *page.best(race)):
             sys.stdout.write(f"{sentence}\n")

@@ -45,6 +45,7 @@ class Run:
     entrant: int
     racer: Racer | None = None
     note: str = ""
+    wall: int = 0  # ns of one operation, all told, when it was tried
     ns: list[float] = field(default_factory=list)
 
     def attempt(self, what: Callable[[Racer], Any]) -> Any:
@@ -101,7 +102,7 @@ class Track:
         probe = self._case(workload, static, 1, 1)
         runs = self._runs(probe, tell)
         units = self.inputs.work(workload).units
-        case = self._case(workload, static, self._operations(probe, runs), self.rounds + 1)
+        case = self._case(workload, static, self._operations(workload, runs), self.rounds + 1)
         recalls = self._rounds(case, runs)
         return {
             "workload": workload.label,
@@ -121,38 +122,37 @@ class Track:
         return case
 
     def _runs(self, probe: Case, tell: Tell) -> list[Run]:
-        """Everybody who may race here, set up."""
-        op, runs = probe.workload.op, []
-        for arm, (kernels, drives) in enumerate(self.kernels):
-            runs.append(Run(arm, Kernel(kernels, drives[op], arm)))
-        for number, peer in enumerate(self.peers, start=len(self.kernels)):
-            if peer.op == op:
-                tell({"at": f"{peer.library} {peer.what} on {probe.workload.label}"})
-                runs.append(self._invited(number, peer, probe))
+        """Everybody who may race here, set up, and each tried on one operation."""
+        laid, runs, op = Field(probe, self.rng), [], probe.workload.op
+        for number, entrant in enumerate(self.entrants()):
+            if entrant.op in ("", op):
+                tell({"at": f"{entrant.label} on {probe.workload.label}"})
+                run = self._invited(number, probe)
+                run.wall = run.attempt(lambda racer: _wall(racer, laid)) or 0
+                runs.append(run)
         return runs
 
-    def _invited(self, number: int, peer: Peer, probe: Case) -> Run:
-        run = Run(number)
+    def _invited(self, number: int, probe: Case) -> Run:
+        if number < len(self.kernels):
+            kernels, drives = self.kernels[number]
+            return Run(number, Kernel(kernels, drives[probe.workload.op], number))
+        peer = self.peers[number - len(self.kernels)]
         if peer.library in self.missing:
-            run.note = self.missing[peer.library]
-            return run
+            return Run(number, note=self.missing[peer.library])
         try:
-            run.racer = Guest(peer, probe)
+            return Run(number, Guest(peer, probe))
         except ImportError as error:
-            run.note = self.missing[peer.library] = _absent(peer.library, error)
+            self.missing[peer.library] = _absent(peer.library, error)
+            return Run(number, note=self.missing[peer.library])
         except Exception as error:  # noqa: BLE001 - a library may raise anything
-            run.note = _fault(error)
-        return run
+            return Run(number, note=_fault(error))
 
-    def _operations(self, probe: Case, runs: Sequence[Run]) -> int:
+    def _operations(self, workload: Workload, runs: Sequence[Run]) -> int:
         """How many operations make the champion's call long enough to time, and nobody's batch
         longer than the budget, its packing included."""
-        laid = Field(probe, self.rng)
-        walls = {run.entrant: run.attempt(lambda racer: _wall(racer, laid)) for run in runs}
-        known = [wall for wall in walls.values() if wall]
-        wanted = math.ceil(CALL_NS / (walls[CHAMPION] or CALL_NS))
-        most = math.floor(BATCH_NS / max(known, default=BATCH_NS))
-        bytes_: float = self.inputs.work(probe.workload).bytes
+        wanted = math.ceil(CALL_NS / (runs[CHAMPION].wall or CALL_NS))
+        most = math.floor(BATCH_NS / (max(run.wall for run in runs) or BATCH_NS))
+        bytes_: float = self.inputs.work(workload).bytes
         return max(1, min(wanted, most, math.floor(BATCH_BYTES / bytes_)))
 
     def _rounds(self, case: Case, runs: Sequence[Run]) -> list[float | None]:

@@ -13,7 +13,7 @@ from .result import CHAMPION, Line, Race, Standing
 BEGIN, END = "<!-- peers -->", "<!-- /peers -->"
 SUMMARY = (
     *("op", "contestant", "version", "output", "layout", "workloads"),
-    *("ns/{unit}", "time / champion's", "recall", "note"),
+    *("ns/{unit}", "time / champion's", "recall"),
 )
 Rows = list[tuple[str, ...]]
 
@@ -39,8 +39,16 @@ def _summarised(race: Race, found: Standing) -> tuple[str, ...]:
         figure(found.ns_per_unit),
         interval(found),
         f"{found.recall:.3f}" if found.recall is not None else "",
-        found.note,
     )
+
+
+def notes(race: Race) -> list[str]:
+    """Why figures are missing: who, on which ops, and the reason."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for found in race.standings:
+        if found.note:
+            told.setdefault((race.entrants[found.entrant].label, found.note), []).append(found.op)
+    return [f"{who} ({', '.join(ops)}): {note}" for (who, note), ops in told.items()]
 
 
 def workloads(race: Race, op: str) -> tuple[tuple[str, ...], Rows]:
@@ -104,7 +112,7 @@ def markdown(race: Race) -> str:
     table = [head, ("---",) * len(head), *summary(race)]
     lines = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in table]
     sentences = told(race).replace(". ", ".\n")
-    ends = [f"- {sentence}." for sentence in best(race)]
+    ends = [f"- {sentence}." for sentence in (*best(race), *notes(race))]
     return "\n".join([where, sentences, "", *lines, *(["", *ends] if ends else [])])
 
 
