@@ -193,6 +193,7 @@ class TestTheRace:
     def test_kernels_and_an_honest_peer_are_timed_on_everything(self, raced):
         race, told = raced
         assert [e.name for e in race.entrants[:2]] == ["champion", "reference"]
+        assert race.entrants[0].layout == "free"  # the toy has a prepare
         for standing in race.standings[:2]:
             assert standing.ratio and standing.workloads == standing.of == 2
         entrant, standing = self._of(raced, "dot")
@@ -297,6 +298,13 @@ class TestTheVerb:
         text = told("toy").stdout
         assert "Peers of toy" in text and "faiss-cpu IndexPQ" in text
         assert "not installed" in text and "time over the champion's" in text
+
+    def test_a_page_is_written_only_when_asked(self, told, toy):
+        path = toy.root / "docs" / "targets" / "toy.md"
+        told("toy")
+        assert not path.exists()
+        told("toy", "--write-docs")
+        assert page.markdown(_race()) in path.read_text()
 
     def test_either_names_or_all(self, told):
         for words in ((), ("toy", "--all")):

@@ -90,7 +90,8 @@ class Track:
         ]
 
     def entrants(self) -> list[Entrant]:
-        kernels = [Entrant(name, "", "", "", "declared", "") for name in _KERNELS]
+        layout = "free" if self.target.prepare else "untouched"
+        kernels = [Entrant(name, "", "", "", "declared", layout) for name in _KERNELS]
         return kernels + [
             Entrant(p.library, p.what, p.op, version(p.library), p.output, p.layout)
             for p in self.peers

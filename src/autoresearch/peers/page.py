@@ -69,7 +69,8 @@ def _cells(own: dict[int, Line], numbers: Sequence[int]) -> list[str]:
 
 
 def _spec(label: str) -> str:
-    return label.partition(": ")[2]
+    """A workload's parameters, with spaces where a narrow table may break them."""
+    return label.partition(": ")[2].replace(",", ", ")
 
 
 def best(race: Race) -> list[str]:
