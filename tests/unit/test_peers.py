@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake import kernel
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -58,7 +59,8 @@ HEATS = (
 
 def _race(heats=HEATS):
     return Race(
-        "toy", "value", "id", "a processor", "2026-01-02", 15, "incumbent, row 7", 20.0, ENTRANTS,
+        "toy", "value", "id", "a processor", "2026-01-02", 15, "incumbent, row 7", "", 20.0,
+        ENTRANTS,
         result.standings(heats), result.best(heats, ENTRANTS), result.lines(heats),
     )  # fmt: skip
 
@@ -175,8 +177,10 @@ class TestPage:
 
 @pytest.fixture(scope="module")
 def raced(fresh, tmp_path_factory):
-    """One real race of the toy with peers of every kind."""
+    """One real race of the toy with peers of every kind, and with a user's file."""
     toy = fresh.copy(tmp_path_factory.mktemp("peers") / "project")
+    toy.data = str(toy.root.with_name("mine.npy"))
+    np.save(toy.data, np.random.default_rng(0).standard_normal((40, 700)))
     (toy.root / "targets" / "toy" / "peers.py").write_text(TOY_PEERS.read_text())
     told = []
     with pytest.MonkeyPatch.context() as patch:
@@ -195,10 +199,10 @@ class TestTheRace:
         assert [e.name for e in race.entrants[:2]] == ["champion", "reference"]
         assert race.entrants[0].layout == "free"  # the toy has a prepare
         for standing in race.standings[:2]:
-            assert standing.ratio and standing.workloads == standing.of == 2
+            assert standing.ratio and standing.workloads == standing.of == 3
         entrant, standing = self._of(raced, "dot")
         assert entrant.version == np.__version__
-        assert standing.workloads == 2 and standing.low <= standing.ratio <= standing.high
+        assert standing.workloads == 3 and standing.low <= standing.ratio <= standing.high
         assert any(what.startswith("numpy dot on weigh: n=4096") for what in told)
 
     @pytest.mark.parametrize(
@@ -218,8 +222,15 @@ class TestTheRace:
 
     def test_a_workload_that_a_peer_cannot_do_is_left_out(self, raced):
         _, standing = self._of(raced, "small")
-        assert (standing.workloads, standing.of) == (1, 2)
+        assert (standing.workloads, standing.of) == (2, 3)
         assert standing.note == "n/a: too long"
+
+    def test_a_users_file_gives_workloads_too(self, raced):
+        race, _ = raced
+        assert race.data.startswith("mine.npy:")
+        timed = {line.workload for line in race.lines if line.entrant == 0 and line.ratio}
+        assert f"weigh: n=700,dist=data,data={race.data}" in timed
+        assert f"data from {race.data}" in page.told(race)
 
     def test_a_buffer_used_again_and_a_form_of_its_own_are_right(self, raced):
         _, standing = self._of(raced, "flatnonzero")
@@ -246,6 +257,13 @@ def test_a_wrong_champion_disagrees_beside_the_right_reference(toy):
     assert any("disagrees" in notes[0, op] for op in ("weigh", "select"))
     assert not notes[1, "weigh"] and not notes[1, "select"]
     assert toy.heard == ["toy has no peers.py: only the reference is raced"]
+
+
+def test_the_champion_is_this_machines_incumbent_whatever_lies_in_the_file(toy):
+    row = toy.baseline(kernel(1.5))
+    toy.kernels.write_text("import os\n")
+    text, told = run._champion(toy.session())
+    assert text == kernel(1.5).decode() and row.id in told
 
 
 def test_a_kernel_that_the_screen_refuses_does_not_race(toy):

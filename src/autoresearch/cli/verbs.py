@@ -219,6 +219,7 @@ def audit(
 def peers(
     names: Annotated[list[str] | None, typer.Argument(help="Targets, raced in turn.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every target that lists peers.")] = False,
+    data: Data = "",
     rounds: Annotated[int, typer.Option(min=6, help="How often all run on fresh inputs.")] = 15,
     write_docs: Annotated[
         bool, typer.Option("--write-docs", help="Put the table into docs/targets/ too.")
@@ -235,7 +236,8 @@ def peers(
     if bool(names) == every:
         raise Refusal("Either targets or --all must be given.", "`autoresearch targets` lists all.")
     with live.news() as tell:
-        found = racing.races(State.root, names or [], rounds, write_docs, say, tell)
+        asked = racing.Asked(rounds, data, write_docs)
+        found = racing.races(State.root, names or [], asked, say, tell)
     races.races(found, json)
 
 

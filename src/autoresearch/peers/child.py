@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import data, draw
+from ..errors import Refusal
 from ..model import Peer, Target, Workload
 from ..runner import builds, wire, worker
 from ..runner.case import Case
@@ -78,6 +80,7 @@ class Track:
     def __init__(self, request: dict[str, Any]) -> None:
         home = Path(request["target"])
         self.inputs = SimpleNamespace(**runpy.run_path(str(home / "inputs.py")))
+        self.workloads = (*self.inputs.WORKLOADS, *_given(self.inputs, request["data"]))
         self.target: Target = runpy.run_path(str(home / "run_experiment.py"))["TARGET"]
         self.peers: tuple[Peer, ...] = _peers(home / "peers.py")
         self.vault = Vault(Path(request["vault"]), bytes.fromhex(request["secret"]))
@@ -190,6 +193,16 @@ def _wall(racer: Racer, laid: Field) -> int:
     return raw_clock() - begin
 
 
+def _given(inputs: SimpleNamespace, where: dict[str, str] | None) -> tuple[Workload, ...]:
+    """The workloads of a user's file, from which `draw` then draws them in this process."""
+    if where is None:
+        return ()
+    origin = data.Origin(**where)
+    source = data.load(origin)
+    draw.use(source)
+    return data.workloads(inputs, source, origin.label)
+
+
 def _peers(path: Path) -> tuple[Peer, ...]:
     return tuple(runpy.run_path(str(path))["PEERS"]) if path.exists() else ()
 
@@ -231,7 +244,7 @@ def serve(sock: socket.socket) -> None:
     tell({"at": "compiling champion and reference"})
     track = Track(request)
     tell({"entrants": [asdict(one) for one in track.entrants()]})
-    for workload in track.inputs.WORKLOADS:
+    for workload in track.workloads:
         tell({"at": workload.label})
         tell({"heat": track.heat(workload, tell)})
         gc.collect()
@@ -244,6 +257,8 @@ def main(fd: int) -> None:
     sock = socket.socket(fileno=fd)
     try:
         serve(sock)
+    except Refusal as refusal:
+        wire.send(sock, {"refusal": [refusal.what, refusal.remedy]})
     except Exception as error:  # noqa: BLE001 - told to a person as it is
         wire.send(sock, {"fault": worker.complaint(error)})
 

@@ -99,9 +99,10 @@ def _times(ratio: float, low: float, high: float) -> str:
 
 def told(race: Race) -> str:
     """Under what conditions, in two sentences."""
+    data = f", and data from {race.data}" if race.data else ""
     return (
         f"{race.rounds} rounds, one core, one thread; above 1 the champion is faster, "
-        f"intervals at 95 %. Champion: {race.champion}; peers are called once per operation, "
+        f"intervals at 95 %. Champion: {race.champion}{data}; peers are called once per operation, "
         f"and an empty Python call takes {race.empty_call_ns:.0f} ns."
     )
 

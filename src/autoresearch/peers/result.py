@@ -80,8 +80,10 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """A whole race. Ratios are an entrant's time over the champion's: above 1 the champion is
-    faster. `empty_call_ns` is what calling a Python function costs: part of every peer's time."""
+    """A whole race; `data` names the user's file behind some of its workloads, if any.
+
+    Ratios are an entrant's time over the champion's: above 1 the champion is faster.
+    `empty_call_ns` is what calling a Python function costs: part of every peer's time."""
 
     target: str
     unit: str
@@ -90,6 +92,7 @@ class Race:
     date: str
     rounds: int
     champion: str
+    data: str
     empty_call_ns: float
     entrants: tuple[Entrant, ...]
     standings: tuple[Standing, ...]

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,23 @@ _THREADS = (
 Tell = Callable[[str], None]
 
 
-def races(
-    root: Path, names: Sequence[str], rounds: int, write_docs: bool, say: Say, tell: Tell
-) -> list[Race]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How to race: rounds, a user's file as `FILE` or `FILE:column`, and whether pages change."""
+
+    rounds: int
+    data: str = ""
+    write_docs: bool = False
+
+
+def races(root: Path, names: Sequence[str], asked: Asked, say: Say, tell: Tell) -> list[Race]:
     """Race the targets named, or with no name every one that lists peers; each table goes into its
     page as soon as it is there."""
     found = []
     for name in names or with_peers(root):
-        session = Session.open(root, name, say)
-        found.append(run(session, rounds, say, tell))
-        if write_docs:
+        session = Session.open(root, name, say, data=asked.data)
+        found.append(run(session, asked.rounds, say, tell))
+        if asked.write_docs:
             written = page.write(session.project.root, found[-1])
             say(f"wrote {written}" if written else f"{name}: nothing was measured or written")
     return found
@@ -100,6 +108,7 @@ def _request(session: Session, text: str, rounds: int, folder: str) -> dict[str,
         "seed": secrets.randbits(62),
         "rounds": rounds,
         "folder": folder,
+        "data": asdict(session.data) if session.data else None,
     }
 
 
@@ -141,6 +150,8 @@ def _heard(sock: socket.socket, tell: Tell) -> dict[str, Any]:
             what = f"The racing process {'said nothing more' if hung else 'died'}: {at}."
             remedy = "AUTORESEARCH_TRACE=1 shows its last words; pip uninstall skips a library."
             raise Refusal(what, remedy) from None
+        if "refusal" in message:
+            raise Refusal(*message["refusal"])
         if "fault" in message:
             raise Refusal(
                 f"The race ended: {at}: {message['fault']}.", "Correct the target or its peers.py."
@@ -166,6 +177,7 @@ def _race(session: Session, champion: str, rounds: int, heard: Mapping[str, Any]
         date=datetime.now(UTC).date().isoformat(),
         rounds=rounds,
         champion=champion,
+        data=session.data.label if session.data else "",
         empty_call_ns=heard["empty_call_ns"],
         entrants=entrants,
         standings=result.standings(heats),
