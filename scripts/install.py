@@ -20,22 +20,44 @@ OURS = "prompt = 'autoresearch'"  # in the pyvenv.cfg of an environment made her
 
 
 def main(arguments: list[str]) -> None:
-    """Make .venv fit `requirements.lock`, or with `--dev` the larger `requirements-dev.lock`."""
-    core, dev = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
-    wanted = dev if "--dev" in arguments else core
+    """Make .venv fit `requirements.lock`, or with `--dev` the larger `requirements-dev.lock`;
+    `--peers` adds the libraries that champions race against."""
+    core, source = lock("requirements"), lock("requirements-peers-source")
+    wanted = [lock("requirements-dev") if "--dev" in arguments else core]
+    wanted += [lock("requirements-peers")] * ("--peers" in arguments)
     VENV.mkdir(exist_ok=True)
     with (VENV / MUTEX).open("w") as mutex:
         wait_for(mutex.fileno())
         os.set_inheritable(mutex.fileno(), True)  # a pip that outlives us still keeps others out
-        if is_current(wanted) and is_current(core):
-            return
         if not is_current(core):
             start_over()
-        say(f"installing the packages of {wanted.name} into {VENV}, once")
-        pip("install", "--require-hashes", "--only-binary=:all:", "--requirement", str(wanted))
-        link_sources()
-        mark_current(core)
+        for each in wanted:
+            if not (is_current(each) and is_current(core)):
+                install(each)
+                link_sources()
+                mark_current(core)
+                mark_current(each)
+        if "--peers" in arguments and not is_current(source):
+            build(source)
+
+
+def lock(name: str) -> Path:
+    return ROOT / f"{name}.lock"
+
+
+def install(wanted: Path, *more: str) -> None:
+    say(f"installing the packages of {wanted.name} into {VENV}, once")
+    pip("install", "--require-hashes", "--only-binary=:all:", *more, "--requirement", str(wanted))
+
+
+def build(wanted: Path) -> None:
+    """What is published as source only; a race goes on without it."""
+    try:
+        install(wanted, "--no-binary=pyfastpfor")
         mark_current(wanted)
+    except subprocess.CalledProcessError:
+        say("pyfastpfor could not be built; races skip it. It needs a C++ compiler and Python's")
+        say("headers (Debian and Ubuntu: apt-get install g++ python3-dev); then run this again.")
 
 
 def wait_for(mutex: int) -> None:

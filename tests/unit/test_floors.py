@@ -66,11 +66,15 @@ FLOORS = (
     ),
     (("phases", "experiment"), "prior", "kernels"),
     (
-        ("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial", "demo"),
-        *("checkup", "overview", "new", "plane", "index", "peers", "report"),
+        (
+            *("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial"),
+            *("demo", "peers.ratio", "peers.result", "peers.entrants", "peers.child"),
+            *("peers.page", "peers.run"),
+        ),
+        *("checkup", "overview", "new", "plane", "index", "report"),
     ),
     ("fleet",),
-    (("cli.live", "cli.show", "cli.verbs", "__main__"),),
+    (("cli.live", "cli.show", "cli.races", "cli.verbs", "__main__"),),
 )
 
 HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", "faiss", "pyarrow"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.oracle import check, topk
-from targets.pq_l2 import inputs, kernels, reference
+from targets.pq_l2 import inputs, kernels, peers, reference
 from targets.pq_l2.run_experiment import TARGET
 
 SMALL = [w for w in inputs.BATTERY if w.spec["n"] <= 2051 and w.spec["m"] < 96]
@@ -108,6 +108,30 @@ def test_work_counts_what_is_read_and_written():
     done = {w.op: inputs.work(w) for w in inputs.WORKLOADS if w.spec["m"] == 96}
     assert done["search"].bytes == 20_000 * 96 + 4 * 96 * 256 * 8 + 4 * 768 + 120
     assert done["distances"].fmas == 96 * 256 * 8
+
+
+IMPORTS = {"faiss-cpu": "faiss", "numpy": "numpy"}
+
+
+@pytest.mark.parametrize("peer", peers.PEERS, ids=lambda p: f"{p.library} {p.what}")
+def test_peers_agree_with_the_reference(peer):
+    pytest.importorskip(IMPORTS[peer.library])
+    op, raced = TARGET.ops[peer.op], 0
+    for workload in (w for w in inputs.BATTERY if w.op == peer.op):
+        static = inputs.static(_rng(), workload.spec)
+        truth = inputs.truth(workload, static)
+        try:
+            call = peer.make(workload, static)
+        except NotImplementedError:
+            assert workload.spec["k"] != 256
+            continue
+        for seed in (1, 2):
+            each = inputs.each(_rng(seed), workload.spec, static)
+            got = peer.answer(call(peer.given(workload, static, each)), each)
+            expected = _run(reference, peer.op, static, each["q"])
+            assert check(op, expected, got, truth(each)) is None, workload.label
+        raced += 1
+    assert raced >= 10
 
 
 def _code(module):

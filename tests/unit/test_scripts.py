@@ -6,6 +6,7 @@ import runpy
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -118,6 +119,46 @@ class TestInstall:
         done = run([checkout / "scripts/install"], checkout, PATH=str(path))
         assert done.stdout.strip() == str(checkout / "scripts/install.py")
 
+    @pytest.fixture
+    def installs(self, checkout):
+        """Runs install.py with a pip that writes its arguments down, and may fail for a lock."""
+        for name in ("peers", "peers-source"):
+            shutil.copy(ROOT / f"requirements-{name}.lock", checkout)
+
+        def install(*words, fails="nothing"):
+            log = checkout / "pip.log"
+            log.write_text("")
+            program = (
+                "import runpy, subprocess, sys\n"
+                f"ours = runpy.run_path({str(checkout / 'scripts/install.py')!r})\n"
+                "def pip(*words):\n"
+                f"    open({str(log)!r}, 'a').write(' '.join(words) + '\\n')\n"
+                f"    if {fails!r} in words[-1]: raise subprocess.CalledProcessError(1, 'pip')\n"
+                "ours['main'].__globals__.update(pip=pip, link_sources=lambda: None)\n"
+                f"ours['main']({list(words)!r})\n"
+            )
+            done = run([sys.executable, "-c", program], checkout)
+            asked = [Path(line.split()[-1]).name for line in log.read_text().splitlines()]
+            return asked, done
+
+        return install
+
+    def test_peers_are_added_to_what_is_there(self, installs, checkout):
+        asked, done = installs("--peers")
+        assert asked == ["requirements-peers.lock", "requirements-peers-source.lock"]
+        assert done.returncode == 0
+        assert (checkout / ".venv/requirements-peers.lock").exists()
+        assert installs("--peers")[0] == installs()[0] == []
+
+    def test_a_peer_that_cannot_be_built_is_said_and_tried_again(self, installs):
+        done = installs("--peers", fails="source")[1]
+        assert done.returncode == 0 and "C++ compiler" in done.stderr
+        assert installs("--peers")[0] == ["requirements-peers-source.lock"]
+
+    def test_peers_whose_wheels_are_refused_are_not_marked(self, installs, checkout):
+        assert installs("--peers", fails="peers.lock")[1].returncode != 0
+        assert not (checkout / ".venv/requirements-peers.lock").exists()
+
     def test_nothing_to_do(self, checkout):
         before = set((checkout / ".venv").rglob("*"))
         assert run([checkout / "scripts/install"], checkout).returncode == 0
@@ -135,7 +176,16 @@ class TestLocks:
         assert set(project["dependencies"]) <= core
         assert set(project["optional-dependencies"]["dev"]) <= dev
 
-    @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+    def test_every_peer_is_pinned_beside_what_is_there(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        there = dict(pin.split("==") for pin in pins("requirements-dev.lock"))
+        for extra in ("peers", "peers-source"):
+            added = dict(pin.split("==") for pin in pins(f"requirements-{extra}.lock"))
+            assert set(project["optional-dependencies"][extra]) <= set(added)
+            assert {n: v for n, v in added.items() if there.get(n, v) != v} == {}
+            assert pins("requirements.lock") < pins(f"requirements-{extra}.lock")
+
+    @pytest.mark.parametrize("name", sorted(p.name for p in ROOT.glob("requirements*.lock")))
     def test_every_pin_has_a_hash(self, name):
         text = (ROOT / name).read_text()
         assert len(re.findall(r"==\S+.*\\\n    --hash=sha256:", text)) == len(pins(name))

@@ -26,3 +26,15 @@ def progress() -> Iterator[Callable[[Step], None]]:
 
     with Console(stderr=True).status("starting workers") as line:
         yield lambda step: line.update(f"{step.phase}: {step.look or 'measuring'}")
+
+
+@contextmanager
+def news() -> Iterator[Callable[[str], None]]:
+    """A function that shows who is at work."""
+    if not sys.stderr.isatty():
+        yield lambda told: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as line:
+        yield lambda told: line.update(told)

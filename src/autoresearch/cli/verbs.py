@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import Refusal
 from . import live, show
 from .live import say
 
@@ -212,6 +213,32 @@ def audit(
     with live.progress() as tell:
         row = auditing.run(session, say, tell)
     sys.exit(show.block(row, json, code=0))
+
+
+@app.command()
+def peers(
+    names: Annotated[list[str] | None, typer.Argument(help="Targets, raced in turn.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every target that lists peers.")] = False,
+    data: Data = "",
+    rounds: Annotated[int, typer.Option(min=6, help="How often all run on fresh inputs.")] = 15,
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="Put the table into docs/targets/ too.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Race champion, reference and the native libraries installed; decides and records nothing.
+
+    Example: autoresearch peers pq-l2
+    """
+    from ..peers import run as racing
+    from . import races
+
+    if bool(names) == every:
+        raise Refusal("Either targets or --all must be given.", "`autoresearch targets` lists all.")
+    with live.news() as tell:
+        asked = racing.Asked(rounds, data, write_docs)
+        found = racing.races(State.root, names or [], asked, say, tell)
+    races.races(found, json)
 
 
 @app.command()
