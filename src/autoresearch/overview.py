@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import catalog
 from .ledger import Ledger, Summary
-from .model import Trial
+from .model import Result, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class TargetLine:
     ns: str
     trials: int
     kept: int
+    ops: tuple[str, ...]
     site: str
 
 
@@ -75,20 +76,16 @@ def _line(entry: catalog.Entry, summary: Summary) -> TargetLine:
     incumbent = summary.incumbent.get(entry.name)
     counts = summary.counts.get(entry.name, {}).get("trial", {})
     kept = sum(counts.get(v, 0) for v in ("keep", "simpler"))
-    if incumbent is None:
-        return TargetLine(
-            entry.name, facts.unit, "no baseline", "", "", sum(counts.values()), kept, facts.site
-        )
-    result = incumbent.result
-    ns = f"{result.geomean_ns_per_op:.0f}" if result.geomean_ns_per_op else ""
+    result = incumbent.result if incumbent else Result(entry.name, "no baseline")
     return TargetLine(
         entry.name,
         facts.unit,
         result.verdict,
         result.speedup_vs_reference,
-        ns,
+        f"{result.geomean_ns_per_op:.0f}" if result.geomean_ns_per_op else "",
         sum(counts.values()),
         kept,
+        tuple(facts.ops),
         facts.site,
     )
 

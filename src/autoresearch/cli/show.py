@@ -66,9 +66,9 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> N
 def targets(lines: Sequence[TargetLine], json: bool) -> None:
     if emit(json, {"targets": list(lines)}):
         return
-    heads = ("target", "unit", "verdict", "vs reference", "geomean ns/op", "trials", "kept", "site")
+    heads = ("target", "ops", "unit", "verdict", "vs reference", "geomean ns/op", "trials", "kept")
     cells = [
-        (t.name, t.unit, t.verdict, t.versus, t.ns, str(t.trials), str(t.kept), t.site)
+        (t.name, " ".join(t.ops), t.unit, t.verdict, t.versus, t.ns, str(t.trials), str(t.kept))
         for t in lines
     ]
     table("Targets", heads, cells)
