@@ -1,0 +1,116 @@
+"""What rabitq is checked and timed on: vectors after a random rotation, and the signs of them.
+
+A spec holds n codes of d dimensions (filled up to a multiple of 64), nq queries, the distribution,
+and whether the vectors are kept for search (`vectors` 1) or only their codes for scan (0).
+"""
+
+import numpy as np
+
+from autoresearch import Work, Workload, draw
+
+DATA = "vectors"
+K = 10
+ENCODED = 8192  # vectors encoded for scan; more codes are copies with an eighth of the bits flipped
+SPREAD = ("normal", "uniform", "clustered", "sparse", "mostly_zero", "wide", "outlier", "zero")
+
+
+def _workload(op, n, d, nq, dist):
+    kept = int(op == "search")
+    return Workload(op, {"n": n, "d": d, "nq": nq, "dist": dist, "vectors": kept})
+
+
+_NS = (0, 1, 7, 9, 10, 11, 63, 65, 129, 257, 300, 500, 777, 1025, 1999, 4099)
+_DS = (64, 1, 64, 100, 128, 768, 192, 64, 320, 192, 832, 130, 64, 128, 256, 576)
+BATTERY = tuple(
+    _workload(op, n, d, 1 + n % 3, dist)
+    for n, d, dist in zip(_NS, _DS, SPREAD * 2, strict=True)
+    for op in ("scan", "search")
+)
+
+WORKLOADS = (
+    _workload("scan", 20_000, 768, 1, "clustered"),
+    _workload("scan", 100_000, 768, 1, "sparse"),
+    _workload("scan", 100_000, 128, 1, "uniform"),
+    _workload("scan", 200_000, 256, 1, "clustered"),
+    _workload("scan", 1_000_000, 768, 1, "normal"),
+    _workload("search", 20_000, 128, 1, "clustered"),
+    _workload("search", 20_000, 128, 1, "sparse"),
+    _workload("search", 10_000, 768, 8, "clustered"),
+    _workload("search", 10_000, 768, 8, "uniform"),
+    _workload("search", 20_000, 256, 8, "normal"),
+)
+
+JITTER = {"n": range(8_000, 12_000), "d": (192, 256, 300, 384), "dist": SPREAD[:4]}
+
+
+def data(rows, width):
+    n = min(rows, 10_000)
+    return _workload("scan", n, width, 1, "data"), _workload("search", n, width, 8, "data")
+
+
+def static(rng, spec):
+    """The index, and beyond what is declared what queries need: the rotation and the centre."""
+    n, width, d = spec["n"], spec["d"], -(-spec["d"] // 64) * 64
+    count = n if spec["vectors"] else min(n, ENCODED)
+    rotation = np.linalg.qr(rng.standard_normal((d, d), np.float32))[0][:width]
+    drawn = draw.floats(rng, (count, width), spec["dist"]) @ rotation
+    centre = drawn.sum(0) / np.float32(max(count, 1))
+    vectors = drawn - centre
+    codes = np.packbits(vectors >= 0, axis=1, bitorder="little").view(np.uint64)
+    if n > count:
+        flips = np.packbits(rng.random((count, d), np.float32) < 1 / 8, axis=1).view(np.uint64)
+        codes = codes[rng.integers(0, count, n)] ^ flips[rng.integers(0, count, n)]
+    vectors = vectors[: n * spec["vectors"]]
+    return {"codes": codes, "vectors": vectors, "rotation": rotation, "centre": centre}
+
+
+def each(rng, spec, static):
+    """Queries of the same distribution, near a vector among clusters; and levels of the first."""
+    vectors, dist = static["vectors"], spec["dist"]
+    near = dist == "clustered" and len(vectors) > 0
+    q = draw.floats(rng, (spec["nq"], spec["d"]), "normal" if near else dist) @ static["rotation"]
+    if near:
+        q = vectors[rng.integers(len(vectors), size=len(q))] + np.float32(0.5) * q
+    else:
+        q -= static["centre"]
+    return {"q": q, "planes": _planes(q[0])}
+
+
+def truth(workload, static):
+    """For search: the distance at any ids, of scale |q|^2 + |o|^2, and the true ten."""
+    vectors = static["vectors"]
+    squares = (vectors * vectors).sum(1)
+
+    def of(each):
+        q = each["q"]
+        scores = np.pad(squares - 2 * q @ vectors.T, ((0, 0), (0, K)), constant_values=np.inf)
+        best = np.argpartition(scores, K - 1, axis=1)[:, :K]
+
+        def at(ids):
+            gap = q[:, None].astype(np.float64) - vectors[ids]
+            return (gap * gap).sum(-1), (q * q).sum(1, keepdims=True) + squares[ids]
+
+        return {"n": len(vectors), "at": at, "ids": np.where(best < len(vectors), best, -1)}
+
+    return of if workload.op == "search" else lambda each: {}
+
+
+def capacity(spec, each):
+    return {}
+
+
+def work(workload):
+    """A scan reads every code; a lossy search must only compute the distances that it returns."""
+    n, d, nq = workload.spec["n"], -(-workload.spec["d"] // 64) * 64, workload.spec["nq"]
+    if workload.op == "scan":
+        return Work(bytes=n * (d // 8 + 4) + d // 2, units=n)
+    found = min(n, K)
+    return Work(nq * (4 * d + 12 * K) + 4 * d * found, fmas=nq * found * d, units=nq * n)
+
+
+def _planes(q):
+    """u64[4, w]: q rounded to 16 levels between its extremes; the highest where they are equal."""
+    step = (q.max() - q.min()) / 15
+    u = np.minimum((q - q.min()) / step + 0.5, 15) if step > 0 else np.full(q.size, 15)
+    bits = u.astype(np.uint8) >> np.arange(4, dtype=np.uint8)[:, None] & 1
+    return np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
