@@ -33,11 +33,10 @@ WORKLOADS = (
     _workload("scan", 100_000, 128, 1, "uniform"),
     _workload("scan", 200_000, 256, 1, "clustered"),
     _workload("scan", 1_000_000, 768, 1, "normal"),
-    _workload("search", 20_000, 128, 1, "clustered"),
-    _workload("search", 20_000, 128, 1, "sparse"),
+    _workload("search", 10_000, 128, 1, "clustered"),
+    _workload("search", 10_000, 256, 8, "normal"),
     _workload("search", 10_000, 768, 8, "clustered"),
-    _workload("search", 10_000, 768, 8, "uniform"),
-    _workload("search", 20_000, 256, 8, "normal"),
+    _workload("search", 5_000, 768, 8, "uniform"),
 )
 
 JITTER = {"n": range(8_000, 12_000), "d": (192, 256, 300, 384), "dist": SPREAD[:4]}
