@@ -106,7 +106,7 @@ def with_output(target: Target, op: Op, points: Mapping[str, Kernel], name: str,
 
 def with_input(target: Target, op: Op, points: Mapping[str, Kernel], name: str) -> Any:
     """The entry points of an op which write into what they are given to read."""
-    given = (*op.steps, *(s for s in (target.prepare,) if s))
+    given = (*op.steps, *(s for s in (target.prepare, target.scratch) if s))
     return dict(points) | _spoiled(given, points, name, its_input, False)
 
 
