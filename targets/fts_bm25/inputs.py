@@ -1,7 +1,7 @@
 """What fts-bm25 is checked and timed on: collections of word ids, and queries drawn from them.
 
 A spec holds the number of documents, their mean length, the vocabulary, how words are spread
-(`dist`), which of them are asked for (`kind`) and at most how many. A length is one of the 256
+(`words`), which of them are asked for (`dist`) and at most how many. A length is one of the 256
 that Lucene's byte can hold, so that engines which round lengths to it score the same.
 """
 
@@ -29,38 +29,38 @@ def _length(byte):
 LENGTHS = np.array([_length(byte) for byte in range(256)])
 
 
-def _workload(docs, length, vocab, kind, terms=5, dist="zipf"):
-    spec = {"docs": docs, "length": length, "vocab": vocab, "dist": dist}
-    return Workload("search", spec | {"kind": kind, "terms": terms})
+def _workload(docs, length, vocab, dist, terms=5, words="zipf"):
+    spec = {"docs": docs, "length": length, "vocab": vocab, "words": words}
+    return Workload("search", spec | {"dist": dist, "terms": terms})
 
 
+KINDS = ("natural", "heavy", "rare", "mixed")
 BATTERY = (
     _workload(0, 20, 50, "any"),
-    *(_workload(1, 30, 40, kind) for kind in ("any", "natural")),
+    *(_workload(1, 30, 40, dist) for dist in ("any", "natural")),
     *(_workload(docs, 6, 9, "any", 3) for docs in (2, 9, 10, 11)),
-    *(_workload(257, 25, 500, kind) for kind in ("any", "natural", "heavy", "rare")),
-    *(_workload(1025, 60, 3000, kind) for kind in ("any", "natural", "heavy", "rare")),
+    *(_workload(257, 25, 500, dist) for dist in ("any", *KINDS)),
     *(_workload(4099, 9, 900, "any", terms) for terms in (0, 1, 2, 12)),
-    *(_workload(800, 40, 600, kind, 5, "uniform") for kind in ("any", "heavy")),
-    *(_workload(300, 700, 600, kind, 5, "flood") for kind in ("any", "heavy")),
+    *(_workload(800, 40, 600, dist, 5, "uniform") for dist in ("any", "heavy")),
+    *(_workload(300, 700, 600, dist, 5, "flood") for dist in ("any", "heavy")),
     _workload(1, 60_000, 2, "any", 2, "flood"),
     *(_workload(513, 12, 30, "any", terms, "equal") for terms in (1, 4)),
     _workload(64, 3, 20_000, "any", 200),
     _workload(700, 5, 1, "any", 1),
+    *(_workload(1025, 60, 3000, dist) for dist in ("any", *KINDS)),
 )
 
-KINDS = ("natural", "heavy", "rare")
 WORKLOADS = (
-    *(_workload(20_000, 60, 20_000, kind) for kind in KINDS),
-    *(_workload(100_000, 60, 30_000, kind) for kind in KINDS),
-    *(_workload(300_000, 9, 30_000, kind) for kind in KINDS),
+    *(_workload(20_000, 60, 20_000, dist) for dist in ("natural", "heavy", "rare")),
+    *(_workload(100_000, 60, 30_000, dist) for dist in KINDS),
+    *(_workload(300_000, 9, 30_000, dist) for dist in ("natural", "heavy", "mixed")),
 )
 
 JITTER = {
     "docs": range(40_000, 80_000),
     "length": (40, 60, 80),
     "vocab": (20_000, 30_000, 50_000),
-    "kind": KINDS,
+    "dist": KINDS,
 }
 
 
@@ -82,7 +82,7 @@ def static(rng, spec):
         "norms": norms,
         "discounts": (K1 * (1 - C + C * LENGTHS / mean)).astype(np.float32),
         "weights": ((K1 + 1) * np.log1p((docs - df + 0.5) / (df + 0.5))).astype(np.float32),
-        "chances": np.cumsum(_chances(spec["kind"], df, docs)),
+        "chances": np.cumsum(_chances(spec["dist"], df, docs)),
     }
 
 
@@ -129,7 +129,7 @@ def work(workload):
 
 def _norms(rng, spec):
     """Log-normal lengths, rounded down to what a byte holds; at least a word each."""
-    spread = 0.0 if spec["dist"] == "equal" else SPREAD
+    spread = 0.0 if spec["words"] == "equal" else SPREAD
     drawn = rng.lognormal(np.log(spec["length"]), spread, spec["docs"])
     clipped = np.clip(drawn, 1, 65_535)  # one word alone may fill a document: its count is a u16
     return (np.searchsorted(LENGTHS, clipped, "right") - 1).astype(np.uint8)
@@ -137,24 +137,22 @@ def _norms(rng, spec):
 
 def _words(rng, spec, sizes):
     """i64[sum of sizes]: the words of all documents, one document after the other."""
-    total, vocab, dist = int(sizes.sum()), spec["vocab"], spec["dist"]
+    total, vocab, spread = int(sizes.sum()), spec["vocab"], spec["words"]
     place = np.arange(total) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    if dist == "equal":
+    if spread == "equal":
         return place % vocab
-    words = rng.integers(0, vocab, total) if dist == "uniform" else draw.zipf(rng, total, vocab)
-    share, pull = BURSTS[dist]
+    words = rng.integers(0, vocab, total) if spread == "uniform" else draw.zipf(rng, total, vocab)
+    share, pull = BURSTS[spread]
     again = np.flatnonzero(rng.random(total, np.float32) < share)
     back = (place[again] + 1) * (1 - rng.random(again.size) ** pull)
     words[again] = words[again - np.minimum(back.astype(np.int64), place[again])]
     return words
 
 
-def _chances(kind, df, docs):
+def _chances(dist, df, docs):
     """How likely each term is to be asked for; none that no document has, unless of `any` kind."""
-    if kind == "natural":
-        return np.sqrt(df)
-    if kind == "heavy":
-        return (df > 0) & (df >= np.sort(df)[-max(1, df.size // OFTEN)])
-    if kind == "rare":
-        return (df > 5) & (df <= docs // RARE)
-    return np.ones(df.size)
+    heavy = (df > 0) & (df >= np.sort(df)[-max(1, df.size // OFTEN)])
+    rare = (df > 5) & (df <= docs // RARE)
+    mixed = heavy * rare.sum() + rare * heavy.sum()
+    kinds = {"natural": np.sqrt(df), "heavy": heavy, "rare": rare, "mixed": mixed}
+    return kinds.get(dist, np.ones(df.size))
