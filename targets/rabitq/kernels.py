@@ -57,12 +57,18 @@ def search(state, scratch, q, ids, dists):
         estimates[:] = np.inf
         for i in range(codes.shape[0]):
             ones = step * np.float32(_product(codes, i, planes)) + low * factors[i, 2]
-            _insert(best, estimates, i, factors[i, 0] - factors[i, 1] * (2 * ones - total))
-        for i in best[: codes.shape[0]]:
-            dist = np.float32(0)
-            for j in range(q.shape[1]):
-                dist += (q[row, j] - vectors[i, j]) ** 2
-            _insert(ids[row], dists[row], i, dist)
+            _enter(best, estimates, KEPT, i, factors[i, 0] - factors[i, 1] * (2 * ones - total))
+        for i in best:
+            if i >= 0:
+                dist = np.float32(0)
+                for j in range(q.shape[1]):
+                    dist += (q[row, j] - vectors[i, j]) ** 2
+                _enter(ids[row], dists[row], 10, i, dist)
+        for last in range(9, 0, -1):
+            i, dist = ids[row, last], dists[row, last]
+            ids[row, last], dists[row, last] = ids[row, 0], dists[row, 0]
+            dists[row, 0] = np.inf
+            _enter(ids[row], dists[row], last, i, dist)
 
 
 @njit
@@ -99,11 +105,15 @@ def _ones(word):
 
 
 @njit
-def _insert(ids, dists, i, dist):
-    """Keep i in the rising row if it is one of the nearest."""
-    at = ids.size - 1
-    if dist < dists[at]:
-        while at > 0 and dists[at - 1] > dist:
-            dists[at], ids[at] = dists[at - 1], ids[at - 1]
-            at -= 1
-        dists[at], ids[at] = dist, i
+def _enter(ids, dists, size, i, dist):
+    """Let i replace the first of a heap, its furthest, if it is nearer."""
+    if dist < dists[0]:
+        at = 0
+        while 2 * at + 1 < size:
+            child = 2 * at + 1
+            child += child + 1 < size and dists[child + 1] > dists[child]
+            if dists[child] <= dist:
+                break
+            ids[at], dists[at] = ids[child], dists[child]
+            at = child
+        ids[at], dists[at] = i, dist
