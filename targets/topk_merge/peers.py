@@ -73,7 +73,7 @@ def _pyarrow_topk(workload, static):
         for part in _queries(each):
             where, count = int(part.start or 0), int(part.stop - (part.start or 0))
             table = pa.table({"score": scores.slice(where, count), "id": ids.slice(where, count)})
-            order = compute.select_k_unstable(table, k=each["k"], sort_keys=keys)
+            order = compute.select_k_unstable(table, k=int(each["k"]), sort_keys=keys)
             out.append((table["score"].take(order), table["id"].take(order)))
         return out
 
