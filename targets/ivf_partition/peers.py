@@ -14,7 +14,7 @@ def _index(workload, static):
     faiss.omp_set_num_threads(1)
     index = faiss.IndexFlatL2(workload.spec["d"])
     index.add(static["centroids"])
-    return lambda each: index.search(each["q"], each["nprobe"])
+    return lambda each: index.search(each["q"], int(each["nprobe"]))
 
 
 def _knn(workload, static):
@@ -23,7 +23,7 @@ def _knn(workload, static):
     faiss.omp_set_num_threads(1)
     if not workload.spec["nlist"] or not workload.spec["nq"]:
         raise NotImplementedError("knn takes no empty matrix")
-    return lambda each: faiss.knn(each["q"], static["centroids"], each["nprobe"])
+    return lambda each: faiss.knn(each["q"], static["centroids"], int(each["nprobe"]))
 
 
 def _faiss_answer(raw, each):
