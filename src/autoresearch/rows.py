@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -132,6 +133,17 @@ def quiet(pairs: tuple[Pair, ...]) -> dict[str, Any]:
     stacked = pairing.stack(counting)
     X = pairing.mean_over_workloads(stacked)
     return {"aa": {"X": X.round(6).tolist(), "D": stacked.round(6).tolist()}}
+
+
+def measured(outcome: Outcome) -> dict[str, Any]:
+    """What the last phase says of a candidate, kept or not: `X`, the mean over its pairs of ln of
+    the geometric mean ratio, and ns per operation by workload. Priors learn from losers too."""
+    counting = [p for p in outcome.pairs if not p.void]
+    if not counting:
+        return {}
+    mean = pairing.mean_over_workloads(pairing.stack(counting), math.inf).mean()
+    ns = zip(outcome.labels, outcome.candidate_ns.round(1).tolist(), strict=True)
+    return {"measured": {"X": round(float(mean), 6), "ns": dict(ns)}}
 
 
 def points(

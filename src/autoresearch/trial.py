@@ -122,6 +122,7 @@ def _enriched(
         "p_value": outcome.verdict.p_value,
         "certificate": outcome.verdict.certificate,
         "sigma0": outcome.evidence.sigma0,
+        **rows.measured(outcome),
     }
     if kept:
         extra |= {

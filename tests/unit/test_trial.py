@@ -75,6 +75,15 @@ def test_a_verdict_that_may_change_is_not_repeated(toy: Toy, verdict: str) -> No
     assert toy.rows() == [BASELINE, ("trial", verdict), ("trial", verdict)]
 
 
+def test_what_was_measured_of_a_loser_is_in_its_row(toy: Toy) -> None:
+    toy.baseline()
+    lost = toy.trial(kernel(0.9)).trial.extra["measured"]
+    assert lost["X"] == pytest.approx(np.log(0.9), abs=0.01)
+    assert lost["ns"] == pytest.approx(dict.fromkeys(lost["ns"], 20_000 / 0.9), rel=0.02)
+    assert len(lost["ns"]) == 3
+    assert "measured" not in toy.trial(kernel(fault="crash")).trial.extra
+
+
 def test_a_verdict_against_another_incumbent_is_not_repeated(toy: Toy) -> None:
     toy.baseline()
     toy.trial(kernel(0.9))
