@@ -429,3 +429,13 @@ def test_closing_twice_closes_nobody_elses() -> None:
     for fd in others:
         os.fstat(fd)
         os.close(fd)
+
+
+def test_the_zygote_does_not_load_scipy_where_it_is_installed(tmp_path: Path) -> None:
+    """Its libraries would stay mapped in every worker, and the sandbox refuses foreign code."""
+    (tmp_path / "scipy.py").write_text("raise SystemExit('scipy was loaded')\n")
+    run = "import runpy; runpy.run_module('autoresearch.runner.zygote', run_name='__main__')"
+    program = f"import sys; sys.argv[1:] = ['-1']; sys.path.insert(0, {str(tmp_path)!r}); {run}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "scipy was loaded" not in done.stderr
+    assert "in main" in done.stderr, "it came as far as its socket, which there was none of"

@@ -13,6 +13,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+if __name__ == "__main__":
+    # numba loads scipy where it is installed, and no worker may run code that kernels do not need
+    sys.modules["scipy"] = None  # type: ignore[assignment]
+
 import numba
 import numpy as np
 
