@@ -64,7 +64,12 @@ FLOORS = (
             *("runner.vault", "runner.judge", "runner.sealed", "runner.bench", "runner.pair"),
         ),
     ),
-    (("phases", "experiment"), "prior", "kernels"),
+    (
+        ("phases", "experiment"),
+        ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
+        + ("prior.ranking",),
+        "kernels",
+    ),
     (
         (
             *("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial"),
