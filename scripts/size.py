@@ -6,6 +6,7 @@ import io
 import statistics
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ def flat(floor: tuple[str | tuple[str, ...], ...]) -> list[str]:
     return [name for entry in floor for name in ([entry] if isinstance(entry, str) else entry)]
 
 
+@cache
 def floors() -> tuple[tuple[str | tuple[str, ...], ...], ...]:
     """The list that tests/unit/test_floors.py checks, read without importing it."""
     tree = ast.parse((ROOT / "tests" / "unit" / "test_floors.py").read_text())
@@ -31,6 +33,16 @@ def floors() -> tuple[tuple[str | tuple[str, ...], ...], ...]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
     )
     return tuple(eval(ast.unparse(value), {"__builtins__": {}}))  # a literal with stars in it
+
+
+def level_of(path: Path) -> int | None:
+    """The floor that lists a module, else the lowest one that lists a part of its package."""
+    names = [flat(floor) for floor in floors()]
+    module = ".".join(path.with_suffix("").parts)
+    top = module.split(".")[0]
+    exact = [level for level, listed in enumerate(names) if module in listed]
+    near = [n for n, listed in enumerate(names) if top in {name.split(".")[0] for name in listed}]
+    return next(iter([*exact, *near]), None)
 
 
 _SILENT = (
@@ -76,10 +88,9 @@ def main() -> int:
     sums = [0] * len(tops)
     facade = 0
     for path, lines in files.items():
-        top = path.relative_to(SOURCE).with_suffix("").parts[0]
-        for level, names in enumerate(tops):
-            sums[level] += lines if top in names else 0
-        facade += lines if top == "__init__" else 0
+        level = level_of(path.relative_to(SOURCE))
+        facade += lines if level is None else 0
+        sums[level or 0] += 0 if level is None else lines
     for level, lines in enumerate(sums):
         print(f"F{level}      {lines:6d}  {' '.join(sorted(tops[level]))}")
     print(f"facade  {facade:6d}")

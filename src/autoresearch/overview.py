@@ -11,7 +11,8 @@ from pathlib import Path
 
 from . import catalog
 from .ledger import Ledger, Summary
-from .model import Result, Trial
+from .model import Result, Target, Trial
+from .prior.hints import notes as suggestions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,15 @@ class Overview:
 
 def status(path: Path) -> Overview:
     root, summary = _project(path)
-    lines = _lines(root, summary)
-    return Overview(lines, tuple(_notes(summary)), _next(lines, summary))
+    facts = _facts(root)
+    lines = _lines(facts, summary)
+    suggested = suggestions(Ledger(root).corpus_path, facts, summary.incumbent)
+    return Overview(lines, (*_notes(summary), *suggested), _next(lines, summary))
 
 
 def targets(path: Path) -> tuple[TargetLine, ...]:
-    return _lines(*_project(path))
+    root, summary = _project(path)
+    return _lines(_facts(root), summary)
 
 
 def log(path: Path, name: str, number: int) -> list[Trial]:
@@ -67,18 +71,21 @@ def _project(path: Path) -> tuple[Path, Summary]:
     return root, Ledger(root).summary()
 
 
-def _lines(root: Path, summary: Summary) -> tuple[TargetLine, ...]:
-    return tuple(_line(entry, summary) for entry in catalog.discover(root))
+def _facts(root: Path) -> dict[str, Target]:
+    return {entry.name: entry.facts() for entry in catalog.discover(root)}
 
 
-def _line(entry: catalog.Entry, summary: Summary) -> TargetLine:
-    facts = entry.facts()
-    incumbent = summary.incumbent.get(entry.name)
-    counts = summary.counts.get(entry.name, {}).get("trial", {})
+def _lines(facts: Mapping[str, Target], summary: Summary) -> tuple[TargetLine, ...]:
+    return tuple(_line(name, target, summary) for name, target in facts.items())
+
+
+def _line(name: str, facts: Target, summary: Summary) -> TargetLine:
+    incumbent = summary.incumbent.get(name)
+    counts = summary.counts.get(name, {}).get("trial", {})
     kept = sum(counts.get(v, 0) for v in ("keep", "simpler"))
-    result = incumbent.result if incumbent else Result(entry.name, "no baseline")
+    result = incumbent.result if incumbent else Result(name, "no baseline")
     return TargetLine(
-        entry.name,
+        name,
         facts.unit,
         result.verdict,
         result.speedup_vs_reference,

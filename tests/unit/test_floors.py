@@ -67,14 +67,14 @@ FLOORS = (
     (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
-        + ("prior.ranking",),
+        + ("prior.hints", "prior.ranking"),
         "kernels",
     ),
     (
         (
             *("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial"),
             *("demo", "peers.ratio", "peers.result", "peers.entrants", "peers.child"),
-            *("peers.page", "peers.run"),
+            *("peers.page", "peers.run", "prior.start", "prior.sweep"),
         ),
         *("checkup", "overview", "new", "plane", "index", "report"),
     ),

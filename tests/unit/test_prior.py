@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoresearch import catalog
 from autoresearch.ledger import Point, chain, corpus, records
 from autoresearch.model import Op, Result, Target, Trial
 from autoresearch.prior import (
@@ -228,6 +229,13 @@ def test_a_family_shares_operations_whatever_the_oracle() -> None:
     assert past.family("other", targets) == ("other",)
 
 
+def test_the_targets_of_product_quantisation_are_one_family() -> None:
+    root = Path(__file__).resolve().parents[2]
+    targets = {entry.name: entry.facts() for entry in catalog.discover(root)}
+    assert {"pq-dot", "pq-cosine"} <= set(past.family("pq-l2", targets))
+    assert past.family("bitpack", targets) == ("bitpack",)
+
+
 # Warm starts
 
 
@@ -291,6 +299,9 @@ def test_a_suggestion_says_why_and_what_to_expect(tmp_path: Path) -> None:
     (advice,) = suggest([elsewhere], Wanted("pq-l2", HERE, "mine", {LABEL: 1000.0}, 40.0))
     assert advice.ratio == pytest.approx(1.5), "there only the share of the roofline compares"
     assert suggest([], Wanted("pq-l2", HERE, "mine", {LABEL: 1000.0}, 40.0)) == ()
+    far = replace(elsewhere, machine=HERE, shapes=(Shape.read("search: other=3"),))
+    (advice,) = suggest([far], Wanted("pq-l2", HERE, "mine", {LABEL: 1000.0}, 40.0))
+    assert advice.distance is None and "not comparable in shape" in advice.why
 
 
 # The order of candidates
@@ -332,7 +343,7 @@ def asked(past_: list[Past], seed: int) -> tuple[str, int, str]:
 
 
 @pytest.mark.parametrize(
-    ("groups", "rows", "seeds", "model"), [(1, 30, 12, "k-NN"), (3, 20, 3, "trees")]
+    ("groups", "rows", "seeds", "model"), [(1, 30, 12, "k-NN"), (3, 20, 2, "trees")]
 )
 def test_on_a_smooth_space_it_beats_random(groups: int, rows: int, seeds: int, model: str) -> None:
     if model == "trees":

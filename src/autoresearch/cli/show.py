@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..demo import Scene
     from ..new import Made
     from ..overview import Overview, TargetLine
+    from ..prior.hints import Hints
+    from ..prior.sweep import Report as Swept
+    from ..prior.warm import Advice
     from ..trial import Finished
 
 SCHEMA = 1
@@ -104,6 +107,43 @@ def status(seen: Overview, json: bool) -> None:
     for note in seen.notes:
         sys.stdout.write(f"{note}\n")
     sys.stdout.write(f"next: {seen.next}\n")
+
+
+def warm(name: str, found: Hints, applied: Advice | None, json: bool) -> None:
+    """Suggestions, and which of them lies in kernels.py now."""
+    if emit(json, {"warm": found, "applied": applied}):
+        return
+    heads = ("kernel", "knobs", "expected", "spread", "why")
+    cells = [
+        (
+            *(a.kernel[:12], ",".join(f"{k}={v}" for k, v in a.knobs.items())),
+            *(f"{a.ratio:.2f}", f"{a.spread:.2f}", a.why),
+        )
+        for a in found.advice
+    ]
+    if cells:
+        table(f"Where {name} could start", heads, cells)
+    asked = f"{found.points} points of {', '.join(found.family)}, {found.dropped} dropped"
+    nothing = "" if cells else "; nothing known is expected to beat the incumbent"
+    sys.stdout.write(f"{found.told or asked + nothing}\n")
+    if applied:
+        adapt = "" if applied.target == name else f"; it was written for {applied.target}: adapt it"
+        sys.stdout.write(f"kernels.py is {applied.kernel[:12]} now, a candidate{adapt}\n")
+
+
+def sweep(report: Swept, json: bool) -> None:
+    if emit(json, {"sweep": report}):
+        return
+    heads = ("setting", "verdict", "ratio", "s", "reason")
+    cells = [
+        (
+            *(t.setting, t.trial.result.verdict, f"{t.ratio:.3f}" if t.ratio else ""),
+            *(f"{t.trial.result.total_seconds or 0:.1f}", t.trial.result.reason[:60]),
+        )
+        for t in report.tried
+    ]
+    table(f"Sweep of {report.target}", heads, cells)
+    sys.stdout.write(f"{report.ended}; {report.left} settings left; order: {report.order}\n")
 
 
 def policy(json: bool) -> None:

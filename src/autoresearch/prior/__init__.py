@@ -1,7 +1,7 @@
 """What past trials suggest for the next: where to start, and in which order to try settings.
 
-Advice only: it never raises, never replaces the gate, and says so when it knows nothing. Ranking
-loads numpy, so it stays in `prior.ranking`; what is named here does not.
+Advice only: it never raises, never replaces the gate, and says so when it knows nothing. What is
+named here loads no numpy; `ranking` does, and `start` and `sweep`, the verbs, are a floor up.
 """
 
 from .past import Found, Past, corpus, family, trials

@@ -12,13 +12,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ledger import chain, disk, records
 from ..model import KEPT, Target, Trial
-from ..runner.knobs import Setting
 from .attempt import attempt
 from .shape import Shape
+
+if TYPE_CHECKING:
+    from ..runner.knobs import Setting  # its module parses Python, which takes a while to load
 
 FAILED = ("incorrect", "timeout", "crash")  # a setting that earned one of these is a bad one
 TRIALS = 2000  # newest usable rows of the ledger: more change no order
@@ -194,8 +196,9 @@ def _of_trial(trial: Trial) -> Iterator[Past]:
 
 
 def _group(trial: Trial, incumbent: str) -> str:
-    """Ratios compare on one machine, under one digest, against one incumbent."""
-    return f"{trial.result.target} {trial.result.machine} {trial.digest} {incumbent}"
+    """Ratios compare on one machine, under one digest, on the same data, against one incumbent."""
+    result = trial.result
+    return f"{result.target} {result.machine} {trial.digest} {result.data} {incumbent}"
 
 
 def _declared(trial: Trial, measured: Mapping[str, Any]) -> tuple[Shape, ...]:

@@ -6,14 +6,16 @@ Pure, and without numpy: `status` shows it. Advice; a trial alone decides.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..runner.knobs import Setting
 from .attempt import attempt
 from .past import Past
 from .shape import Shape, distance
+
+if TYPE_CHECKING:
+    from ..runner.knobs import Setting  # its module parses Python, which takes a while to load
 
 SHOWN = 3
 _VOTES = 8  # points of one workload that speak for their kernels
@@ -34,14 +36,15 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """A kernel to try. `ratio` is the incumbent's time over the one expected, `spread` its factor
-    of one standard deviation between workloads, `distance` the doublings to the nearest point."""
+    of one standard deviation between workloads, `distance` the doublings to the nearest point, None
+    when no shape is comparable."""
 
     target: str
     kernel: str
     knobs: Mapping[str, Setting]
     ratio: float
     spread: float
-    distance: float
+    distance: float | None
     why: str
 
 
@@ -119,11 +122,14 @@ def _advice(votes: list[tuple[float, float, Past]], workloads: int) -> Advice:
     """The mean over all workloads; one where this kernel is not among the best counts as a tie."""
     logs = [ln for ln, _, _ in votes]
     ratio = math.exp(sum(logs) / workloads)
-    spread = math.exp(statistics.pstdev(logs))
+    mean = sum(logs) / len(logs)
+    spread = math.exp(math.sqrt(sum((ln - mean) ** 2 for ln in logs) / len(logs)))
     _, away, nearest = min(votes, key=lambda vote: (vote[1], -vote[0]))
+    far = f"at {away:.1f} doublings" if away < math.inf else "not comparable in shape"
     why = (
         f"{nearest.target} on {nearest.machine}, trial {nearest.trial}: nearest point "
-        f"{nearest.shapes[0].label} at {away:.1f} doublings; speaks for {len(votes)} of "
+        f"{nearest.shapes[0].label} {far}; speaks for {len(votes)} of "
         f"{workloads} workloads; expected {ratio:.2f}x, spread {spread:.2f}x"
     )
-    return Advice(nearest.target, nearest.kernel, nearest.knobs, ratio, spread, away, why)
+    near = away if away < math.inf else None
+    return Advice(nearest.target, nearest.kernel, nearest.knobs, ratio, spread, near, why)
