@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import data
-from .data import Origin
 from .errors import Refusal
 from .model import Target
 from .policy import Policy
+
+if TYPE_CHECKING:
+    from .data import Origin
 
 IMMUTABLE = ("reference.py", "inputs.py", "run_experiment.py")
 # What measures and decides: a change here makes every stored number incomparable.
@@ -74,6 +76,8 @@ class Entry:
     def origin(self, text: str) -> Origin:
         """What `FILE` or `FILE:column` names, checked for what this target takes: the `DATA` of its
         inputs.py, which is read here and not run."""
+        from . import data  # and with it numpy, which `status` does without
+
         kind = _literal(self.path / "inputs.py", "DATA")
         if kind not in data.KINDS:
             what = f"Target {self.name} takes no data: inputs.py has no DATA of {data.KINDS}."

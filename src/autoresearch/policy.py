@@ -81,7 +81,7 @@ class Policy:
     )
 
     # Lossy operations: recall@10 on the same queries as the reference, pooled by workload
-    recall_queries: int = 2000  # its standard error is then some 0.002 between unlike algorithms
+    recall_queries: int = 1000  # of each; the difference of unlike algorithms errs by some 0.003
     recall_batches: int = 8  # calls they come in,
     recall_s: float = 20.0  # each of them
     recall_loss: float = 0.005  # below the reference's

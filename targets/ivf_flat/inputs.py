@@ -39,14 +39,14 @@ BATTERY = tuple(
 WORKLOADS = (
     _spec("search", 1, 16_384, 128, 64, 16, 0, "clustered"),
     _spec("search", 1, 16_384, 128, 64, 16, 0, "sparse"),
-    _spec("search", 64, 16_384, 128, 128, 8, 0, "clustered"),
-    _spec("search", 64, 16_384, 128, 128, 8, 0, "uniform"),
-    _spec("search", 64, 4_096, 768, 64, 4, 0, "normal"),
-    _spec("search", 2048, 16_384, 128, 512, 2, 0, "clustered"),
-    _spec("search", 2048, 16_384, 128, 512, 2, 0, "uniform"),
+    _spec("search", 1, 4_096, 768, 64, 8, 0, "uniform"),
+    _spec("search", 64, 16_384, 128, 128, 4, 0, "clustered"),
+    _spec("search", 64, 16_384, 128, 128, 4, 0, "uniform"),
+    _spec("search", 64, 4_096, 768, 64, 2, 0, "normal"),
+    _spec("search", 2048, 16_384, 128, 512, 1, 0, "clustered"),
     _spec("search_capped", 1, 16_384, 128, 64, 16, 3000, "sparse"),
-    _spec("search_capped", 64, 16_384, 128, 128, 12, 1000, "uniform"),
-    _spec("search_capped", 64, 16_384, 128, 128, 16, 1500, "normal"),
+    _spec("search_capped", 32, 16_384, 128, 128, 12, 1000, "uniform"),
+    _spec("search_capped", 16, 16_384, 128, 128, 16, 1500, "normal"),
 )
 
 # Queries and lists stay as they are: their product is what an operation costs.

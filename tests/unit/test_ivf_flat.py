@@ -153,7 +153,7 @@ def test_the_limit_costs_recall_but_not_most_of_it(workload):
 def test_workloads_cover_shapes_distributions_and_ops():
     specs = [w.spec for w in inputs.WORKLOADS]
     assert 8 <= len(specs) <= 12 and {w.op for w in inputs.WORKLOADS} == set(TARGET.ops)
-    assert {s["nq"] for s in specs} == {1, 64, 2048} and {s["d"] for s in specs} == {128, 768}
+    assert {s["nq"] for s in specs} >= {1, 64, 2048} and {s["d"] for s in specs} == {128, 768}
     assert len({s["dist"] for s in specs}) >= 3
     assert set(inputs.JITTER) < set(specs[0])
     assert all(set(w.spec) == set(specs[0]) for w in inputs.data(9000, 300))
