@@ -67,7 +67,7 @@ class Policy:
     audit_every: int = 5  # keeps
 
     # One pair
-    rounds: int = 9  # (fixed 0.34 s / round 0.05 s * var 10 / var 1)^0.5, as seen on a shared core
+    rounds: int = 8  # four blocks of both orders; the cost of a spawn against a round's asks for 9
     min_call_ms: float = 0.4  # 50 times the no-op round trip
     batch_mb: float = 32.0  # in and out together; more would time the memory only
     op_ms: float = 20.0  # one operation; nine rounds of eight workloads stay below 3 s

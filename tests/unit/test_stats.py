@@ -39,17 +39,35 @@ def times(d: np.ndarray) -> Pair:
 @given(arrays(float, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=REAL))
 def test_pairing_follows_its_definition(d: np.ndarray) -> None:
     pair = times(d)
+    blocks = [d[r : r + 2].mean(axis=0) for r in range(0, len(d) - 1, 2)] or [d[0]]
     assert np.allclose(pairing.d(pair), d)
-    assert np.allclose(pairing.D(pair), np.median(d, axis=0))
-    assert math.isclose(pairing.X(pair), np.median(d, axis=0).mean(), abs_tol=1e-9)
+    assert np.allclose(pairing.D(pair), np.median(blocks, axis=0))
+    assert math.isclose(pairing.X(pair), np.median(blocks, axis=0).mean(), abs_tol=1e-9)
     assert np.array_equal(pairing.stack([pair, pair]), [pairing.D(pair)] * 2)
 
 
-@given(arrays(float, (5, 3), elements=REAL), st.permutations(range(5)), st.permutations(range(3)))
-def test_order_of_rounds_and_workloads_does_not_matter(
-    d: np.ndarray, rounds: list[int], workloads: list[int]
+@given(
+    st.lists(st.sampled_from([-1, 1]), min_size=4, max_size=4),
+    st.floats(0, 2),
+    REAL,
+)
+def test_what_the_second_call_finds_in_the_cache_cancels(
+    first: list[int], saved: float, gain: float
 ) -> None:
-    shuffled = times(d[rounds][:, workloads])
+    order = np.array([sign for one in first for sign in (one, -one)])
+    assert np.allclose(pairing.D(times((gain + saved * order)[:, None])), gain)
+
+
+@given(
+    arrays(float, (3, 2, 3), elements=REAL),
+    st.permutations(range(3)),
+    st.permutations(range(3)),
+)
+def test_order_of_blocks_and_workloads_does_not_matter(
+    blocks: np.ndarray, order: list[int], workloads: list[int]
+) -> None:
+    d = blocks.reshape(6, 3)
+    shuffled = times(blocks[order].reshape(6, 3)[:, workloads])
     assert np.allclose(pairing.D(shuffled), pairing.D(times(d))[workloads])
     assert math.isclose(pairing.X(shuffled), pairing.X(times(d)), abs_tol=1e-12)
 

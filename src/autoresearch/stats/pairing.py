@@ -25,8 +25,12 @@ def d(pair: Pair) -> FloatArray:
 
 
 def D(pair: Pair) -> FloatArray:
-    """f64[w]: the median over rounds, which one disturbed call cannot move far."""
-    return _median_of_rounds(d(pair))
+    """f64[w]: the median over blocks of two rounds, which one disturbed call cannot move far.
+
+    Who is called second finds what the first one read in shared caches. The rounds of a block have
+    both orders, so that this cancels in their mean (decision 0012).
+    """
+    return _median_of_blocks(d(pair))
 
 
 def stack(pairs: Sequence[Pair]) -> FloatArray:
@@ -36,7 +40,7 @@ def stack(pairs: Sequence[Pair]) -> FloatArray:
         return np.empty((0, 1))
     both = ((pair.incumbent_ns, pair.candidate_ns) for pair in pairs)
     incumbent, candidate = zip(*both, strict=True)
-    return _median_of_rounds(_log_ratio(np.array(incumbent), np.array(candidate)))
+    return _median_of_blocks(_log_ratio(np.array(incumbent), np.array(candidate)))
 
 
 def _log_ratio(incumbent_ns: FloatArray, candidate_ns: FloatArray) -> FloatArray:
@@ -47,9 +51,12 @@ def _log_ratio(incumbent_ns: FloatArray, candidate_ns: FloatArray) -> FloatArray
     return ratio
 
 
-def _median_of_rounds(d: FloatArray) -> FloatArray:
-    ordered = np.sort(d, axis=-2)
-    r = d.shape[-2]
+def _median_of_blocks(d: FloatArray) -> FloatArray:
+    """f64[..., w] of f64[..., r, w]; a last round without its other half is left out."""
+    even = d.shape[-2] // 2 * 2
+    blocks = (d[..., 0:even:2, :] + d[..., 1:even:2, :]) / 2 if even else d
+    ordered = np.sort(blocks, axis=-2)
+    r = blocks.shape[-2]
     middle: FloatArray = (ordered[..., (r - 1) // 2, :] + ordered[..., r // 2, :]) / 2
     return middle
 
