@@ -157,8 +157,10 @@ def fitted(sizes: FloatArray, ns: FloatArray) -> FloatArray:
 
 
 def scaled(rounds: Mapping[str, float], wanted: float) -> dict[str, float]:
-    """At most fourfold at a time: one noisy look must not run away."""
-    return {array: n * min(4.0, max(0.25, wanted)) for array, n in rounds.items()}
+    """Half of the way, on a logarithmic scale, and at most twofold: the surplus also moves code,
+    which a full step would answer with as much the other way."""
+    step = min(2.0, max(0.5, math.sqrt(wanted)))
+    return {array: n * step for array, n in rounds.items()}
 
 
 def _size(plan: Mapping[str, Any], array: str) -> float:
