@@ -17,24 +17,19 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[Step], None]]:
-    """A function that shows phase, pairs and the running interval of a measurement."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting workers") as line:
-        yield lambda step: line.update(f"{step.phase}: {step.look or 'measuring'}")
-
-
-@contextmanager
-def news() -> Iterator[Callable[[str], None]]:
-    """A function that shows who is at work."""
+def news(first: str = "starting") -> Iterator[Callable[[str], None]]:
+    """A function that shows who is at work; `first` stands there until it is called."""
     if not sys.stderr.isatty():
         yield lambda told: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("starting") as line:
+    with Console(stderr=True).status(first) as line:
         yield lambda told: line.update(told)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Step], None]]:
+    """A function that shows phase, pairs and the running interval of a measurement."""
+    with news("starting workers") as tell:
+        yield lambda step: tell(f"{step.phase}: {step.look or 'measuring'}")
