@@ -25,7 +25,7 @@ def command() -> Any:
     """The command line as Typer builds it."""
     import typer
 
-    from autoresearch.cli.verbs import app
+    from autoresearch.cli.every import app
 
     return typer.main.get_command(app)
 

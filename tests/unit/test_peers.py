@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from autoresearch.cli.verbs import app
+from autoresearch.cli.every import app
 from autoresearch.errors import Refusal
 from autoresearch.peers import child, page, ratio, result, run
 from autoresearch.peers.result import Entrant, Heat, Race

@@ -14,7 +14,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 def main() -> None:
     """Run one verb; faults of the environment become two sentences and an exit code."""
     try:
-        from .verbs import app  # loading takes a while, and Ctrl-C may come then
+        from .every import app  # loading takes a while, and Ctrl-C may come then
 
         app()
     except Refusal as refusal:

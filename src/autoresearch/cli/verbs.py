@@ -1,4 +1,4 @@
-"""The verbs of the command line in order of use. Heavy modules load inside their verb."""
+"""The verbs of the loop in order of use. Heavy modules load inside their verb."""
 
 from __future__ import annotations
 
@@ -10,27 +10,8 @@ import typer
 
 from ..errors import Refusal
 from . import live, show
+from .app import Data, Json, Name, State, app
 from .live import say
-
-app = typer.Typer(
-    no_args_is_help=False,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="A harness for agent-driven kernel research: it alone decides what is kept.",
-)
-
-Name = Annotated[str, typer.Argument(help="The target, such as pq-l2.")]
-Data = Annotated[
-    str, typer.Option(help="FILE or FILE:column, measured too: .npy, .fvecs, .parquet, .txt, ...")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-
-
-class State:
-    """What the options before the verb said."""
-
-    root = Path()
 
 
 @app.callback(invoke_without_command=True)
@@ -145,45 +126,6 @@ def trial(
     with live.progress() as tell:
         finished = loop.run(session, message, say, tell)
     sys.exit(show.finished(finished, json))
-
-
-@app.command()
-def warm(
-    name: Name,
-    apply: Annotated[bool, typer.Option(help="Write the best one into kernels.py.")] = False,
-    json: Json = False,
-) -> None:
-    """Show the best known kernels and knobs for a target, of its family, shapes and machine.
-
-    Example: autoresearch warm pq-l2
-    """
-    from ..prior import start as warming
-    from ..session import Session
-
-    session = Session.open(State.root, name, say)
-    found = warming.run(session)
-    applied = warming.apply(session, found) if apply else None
-    show.warm(name, found, applied, json)
-
-
-@app.command()
-def sweep(
-    name: Name,
-    budget: Annotated[int | None, typer.Option(min=1, help="Trials at most.")] = None,
-    data: Data = "",
-    json: Json = False,
-) -> None:
-    """Try the settings that the incumbent's KNOBS declare, likely ones first, each a trial.
-
-    Example: autoresearch sweep pq-l2 --budget 20
-    """
-    from ..prior import sweep as sweeping
-    from ..session import Session
-
-    session = Session.open(State.root, name, say, data=data)
-    with live.progress() as tell:
-        report = sweeping.run(session, budget, say, tell)
-    show.sweep(report, json)
 
 
 @app.command()

@@ -1,0 +1,9 @@
+"""The whole command line: importing a module of verbs adds them, in the order of the help."""
+
+from __future__ import annotations
+
+from . import verbs  # isort: skip
+from . import knowledge  # isort: skip
+from .app import app
+
+__all__ = ["app", "knowledge", "verbs"]

@@ -1,0 +1,33 @@
+"""The kernels that indexes and the plane run: plain ones, and champions that were promoted.
+
+Every module has the entry points of its target's reference. Knows nothing of how one got here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+
+def plain(target: str) -> ModuleType:
+    """The scalar kernel of `target`, a copy of its reference: slow, and right everywhere."""
+    return import_module(f".plain.{_folder(target)}", __name__)
+
+
+def product(target: str) -> ModuleType:
+    """What users get: the promoted champion of `target`, else the plain kernel."""
+    return (
+        import_module(f".promoted.{_folder(target)}", __name__)
+        if promoted(target)
+        else plain(target)
+    )
+
+
+def promoted(target: str) -> bool:
+    """Whether a champion of `target` was promoted."""
+    return find_spec(f"{__name__}.promoted.{_folder(target)}") is not None
+
+
+def _folder(target: str) -> str:
+    return target.replace("-", "_")
