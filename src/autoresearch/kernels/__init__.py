@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def plain(target: str) -> ModuleType:
+def seed(target: str) -> ModuleType:
     """The scalar kernel of `target`, a copy of its reference: slow, and right everywhere."""
     return import_module(f".plain.{_folder(target)}", __name__)
 
@@ -20,7 +20,7 @@ def product(target: str) -> ModuleType:
     return (
         import_module(f".promoted.{_folder(target)}", __name__)
         if promoted(target)
-        else plain(target)
+        else seed(target)
     )
 
 
