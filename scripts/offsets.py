@@ -23,7 +23,7 @@ SCENES = {"1.02": (1.02, 1.0), "1.05": (1.05, 1.0), "1.03, one at 0.9": (1.03, 0
 
 def report(root: Path, name: str, trials: int, draws: int) -> None:
     """Misses of `trials` trials in every scene, median and range over the draws."""
-    stored = _stored(Ledger(root), find(root, name).name)
+    stored = stored(Ledger(root), find(root, name).name)
     pool = [pair for one in stored for pair in one.screen]
     later = [pair for one in stored for pair in one.confirm + one.tie] or pool
     if not pool:
@@ -42,7 +42,7 @@ def report(root: Path, name: str, trials: int, draws: int) -> None:
         print(f"gain {scene}: not kept {told}, {median(pairs):.0f} pairs a trial")
 
 
-def _stored(ledger: Ledger, name: str) -> list[Evidence]:
+def stored(ledger: Ledger, name: str) -> list[Evidence]:
     """The A/A trials that share digest and machine with the newest, newest first."""
     rows = [row for row in ledger.newest_first(f'"target":"{name}"') if _is_null(row, name)]
     return [ledger.evidence(row) for row in rows if _place(row) == _place(rows[0])]
