@@ -1,8 +1,8 @@
 """How much of an A/A pair's number is luck that lasts a whole stage, workload by workload.
 
 Reads stored pairs of `autoresearch calibrate NAME`; measures nothing:
-`.venv/bin/python scripts/luck.py dictionary`. A stage's luck moves all its pairs alike, so no number
-of pairs averages it away: it should be near 0.
+`.venv/bin/python scripts/luck.py dictionary`. A stage's luck moves all its pairs alike, so no
+number of pairs averages it away: it should be near 0.
 """
 
 import argparse
