@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..catalog import discover, find
 from ..errors import Refusal
@@ -47,14 +48,11 @@ def baseline(root: Path, names: Sequence[str], accept: str, address: str, say: S
     wanted = [find(home.root, name).name for name in names] or home.targets()
     with engine.cluster(address) as ray:
         jobs = [
-            home.job("baseline", name, more, kernel=home.incumbent(name))
+            (node, home.job("baseline", name, more, kernel=home.incumbent(name)))
             for name in wanted
-            for _ in engine.nodes(ray)
+            for node in engine.nodes(ray)
         ]
-        found = []
-        for part in _parts(jobs, len(jobs) // len(wanted)):
-            found += home.collected(engine.each(ray, part, home.parcel()), say)
-        return home.report(jobs, found)
+        return home.placed(ray, jobs, say)
 
 
 def calibrate(root: Path, names: Sequence[str], trials: int, address: str, say: Say) -> Report:
@@ -77,8 +75,8 @@ def trial(root: Path, name: str, message: str, kernel: bytes, address: str, say:
     home = _Home.open(root, say)
     more = ("--json", "-m", message)
     with engine.cluster(address) as ray:
-        jobs = [home.job("trial", name, more, kernel=kernel) for _ in engine.nodes(ray)]
-        return home.report(jobs, home.collected(engine.each(ray, jobs, home.parcel()), say))
+        tried = ((node, home.job("trial", name, more, kernel)) for node in engine.nodes(ray))
+        return home.placed(ray, list(tried), say)
 
 
 def sweep(session: Session, budget: int | None, address: str, say: Say) -> Report:
@@ -136,21 +134,19 @@ class _Home:
 
     def scattered(self, jobs: Sequence[Job], address: str, say: Say) -> Report:
         with engine.cluster(address) as ray:
-            found = self.collected(engine.scatter(ray, jobs, self.parcel()), say)
-            return self.report(jobs, found)
+            return self.collected(engine.scatter(ray, jobs, self.parcel()), say)
 
-    def collected(self, found: Iterator[Done], say: Say) -> list[tuple[Done, int]]:
+    def placed(self, ray: Any, jobs: Sequence[tuple[str, Job]], say: Say) -> Report:
+        return self.collected(engine.placed(ray, jobs, self.parcel()), say)
+
+    def collected(self, found: Iterator[Done], say: Say) -> Report:
         """Every result, its rows recorded as soon as it comes."""
-        record, out = Record(self.root), []
+        record, out, rows = Record(self.root), [], 0
         for done in found:
-            out.append((done, record.add(done)))
+            rows += record.add(done)
+            out.append(done)
             say(f"{len(out)}: {told(done)}")
-        return out
-
-    def report(self, jobs: Sequence[Job], found: Sequence[tuple[Done, int]]) -> Report:
-        order = {job.id: place for place, job in enumerate(jobs)}
-        done = sorted((one for one, _ in found), key=lambda one: order[one.job.id])
-        return Report(tuple(done), sum(count for _, count in found))
+        return Report(tuple(sorted(out, key=lambda done: done.job.turn)), rows)
 
 
 def told(done: Done) -> str:
@@ -163,8 +159,3 @@ def told(done: Done) -> str:
         return f"{where}: {result['verdict']}, {result['reason']}"
     last = done.err.strip().splitlines()[-1] if done.err.strip() else ""
     return f"{where}: exit {done.code}{', ' * bool(last)}{last if done.code else ''}"
-
-
-def _parts(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
-    for start in range(0, len(jobs), size or 1):
-        yield jobs[start : start + size]
