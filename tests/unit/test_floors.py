@@ -78,10 +78,18 @@ FLOORS = (
         ),
         *("checkup", "overview", "new", "plane", "index", "report"),
     ),
-    ("fleet",),
+    (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
         (
-            *("cli.live", "cli.show", "cli.races", "cli.app", "cli.verbs", "cli.knowledge"),
+            *(
+                "cli.live",
+                "cli.show",
+                "cli.races",
+                "cli.app",
+                "cli.fleets",
+                "cli.verbs",
+                "cli.knowledge",
+            ),
             *("cli.every", "__main__"),
         ),
     ),
