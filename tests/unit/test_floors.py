@@ -76,7 +76,8 @@ FLOORS = (
             *("demo", "peers.ratio", "peers.result", "peers.entrants", "peers.child"),
             *("peers.page", "peers.run", "prior.start", "prior.sweep"),
         ),
-        *("checkup", "overview", "new", "plane", "index", "report"),
+        ("index.arguments", "index.storage", "index"),
+        *("checkup", "overview", "new", "plane", "report"),
     ),
     (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (

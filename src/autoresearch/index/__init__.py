@@ -1,0 +1,1 @@
+"""Indexes with the names and shapes of faiss, on the kernels that were promoted."""
