@@ -1,6 +1,5 @@
 """The reference of pq-l2 against numpy, and its inputs against their declaration."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
