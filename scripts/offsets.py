@@ -23,26 +23,26 @@ SCENES = {"1.02": (1.02, 1.0), "1.05": (1.05, 1.0), "1.03, one at 0.9": (1.03, 0
 
 def report(root: Path, name: str, trials: int, draws: int) -> None:
     """Misses of `trials` trials in every scene, median and range over the draws."""
-    stored = _stored(Ledger(root), find(root, name).name)
-    pool = [pair for one in stored for pair in one.screen]
-    later = [pair for one in stored for pair in one.confirm + one.tie] or pool
+    nulls = stored(Ledger(root), find(root, name).name)
+    pool = [pair for one in nulls for pair in one.screen]
+    later = [pair for one in nulls for pair in one.confirm + one.tie] or pool
     if not pool:
         sys.exit(f"no A/A pairs of {name} yet: run `autoresearch calibrate {name}` first")
-    print(f"{len(stored)} A/A trials of {name}: {len(pool)} screen and {len(later)} later pairs")
-    print(f"sigma0 {stored[0].sigma0:.4f}, sigma_w {stored[0].sigma_w:.4f}")
+    print(f"{len(nulls)} A/A trials of {name}: {len(pool)} screen and {len(later)} later pairs")
+    print(f"sigma0 {nulls[0].sigma0:.4f}, sigma_w {nulls[0].sigma_w:.4f}")
     rng, width = np.random.default_rng(0), pool[0].candidate_ns.shape[1]
     for scene, (gain, odd) in SCENES.items():
         missed, pairs = [], []
         for _ in range(draws):
             factors = [_factor(rng, width, gain, odd) for _ in range(trials)]
-            found = [_redrawn(rng, stored[0], (pool, later), factor) for factor in factors]
+            found = [_redrawn(rng, nulls[0], (pool, later), factor) for factor in factors]
             missed.append(sum(name not in ("keep", "simpler") for name, _ in found))
             pairs += [n for _, n in found]
         told = f"{median(missed):.0f} of {trials} (from {min(missed)} to {max(missed)})"
         print(f"gain {scene}: not kept {told}, {median(pairs):.0f} pairs a trial")
 
 
-def _stored(ledger: Ledger, name: str) -> list[Evidence]:
+def stored(ledger: Ledger, name: str) -> list[Evidence]:
     """The A/A trials that share digest and machine with the newest, newest first."""
     rows = [row for row in ledger.newest_first(f'"target":"{name}"') if _is_null(row, name)]
     return [ledger.evidence(row) for row in rows if _place(row) == _place(rows[0])]

@@ -24,6 +24,7 @@ APART = {
     "product": 900,
     "replay": 800,
     "fleet": 600,
+    "cli": 900,
 }
 COPIES = ("kernels/plain/", "kernels/promoted/")  # of files in targets/
 SHOWN = 8

@@ -30,6 +30,7 @@ def run(session: Session, say: Say, tell: Tell) -> Trial:
         if not outcome.evidence.fault:
             outcome = replace(outcome, verdict=experiment.audited())
         trial = rows.filled(session, rows.blank(session, "audit", "audit"), outcome, bench.tier)
+        trial = replace(trial, stamps=turn.stamps(), core=turn.core)
     result = replace(
         trial.result,
         speedup_vs_reference=current.result.speedup_vs_reference,

@@ -9,7 +9,8 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,21 @@ _SMOKE_PAIRS = 3
 _VERSUS_PAIRS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a baseline may be asked for, beside its target."""
+
+    accept: str = ""
+    smoke: bool = False
+    data: str = ""
+
+
+def one(path: Path, name: str, asked: Asked, say: Say, tell: Tell) -> Trial:
+    """The baseline of one target of the project around `path`."""
+    session = Session.open(path, name, say, data=asked.data)
+    return run(session, say, tell, asked.accept, asked.smoke)
+
+
 def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = False) -> Trial:
     """Record a baseline of the present kernels.py. `smoke` measures three pairs and stores nothing.
 
@@ -45,6 +61,7 @@ def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = 
         raise Refusal(f"kernels.py cannot be a baseline: {screened.reason}.", remedy)
     with session.measuring(f"baseline of {session.entry.name}", say) as turn:
         trial = _measured(session, turn.bench, screened, reference.encode(), tell, smoke)
+        trial = replace(trial, stamps=turn.stamps(), core=turn.core)
     if smoke or trial.result.verdict != "baseline":
         return rows.advised(trial, session.path)
     return _record(session, trial, before, accept, say)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from . import gate, rows
 from .experiment import Experiment, Kernel
+from .machine import boot_ns
 from .model import Trial
 from .runner.driver import entry_points
 from .runner.normal import null_variant
@@ -23,7 +24,7 @@ Tell = Callable[[gate.Step], None]
 
 def run(session: Session, bench: Runner, kind: str, dressed: bool, note: str, tell: Tell) -> Trial:
     """One A/A trial, recorded under `kind`; `dressed` gives the candidate other names and order."""
-    begun = time.monotonic()
+    begun, start = time.monotonic(), boot_ns()
     row = session.incumbent()
     incumbent = Kernel(session.workspace.get_blob(row.candidate), row.extra["statements"])
     text = incumbent.text
@@ -37,8 +38,8 @@ def run(session: Session, bench: Runner, kind: str, dressed: bool, note: str, te
     pairs = outcome.evidence.screen + outcome.evidence.confirm
     extra = {"null_variant": dressed, "sigma0": known.sigma0, **rows.quiet(pairs)}
     result = replace(trial.result, total_seconds=time.monotonic() - begun)
-    trial = replace(
-        trial, candidate=row.candidate, incumbent=row.candidate, extra=extra, result=result
-    )
+    stamps, core = (start, boot_ns()), bench.place.core
+    trial = replace(trial, extra=extra, result=result, stamps=stamps, core=core)
+    trial = replace(trial, candidate=row.candidate, incumbent=row.candidate)
     stored = session.ledger.attach(trial, outcome.evidence) if pairs else trial
     return session.ledger.append(stored)

@@ -89,8 +89,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A held lease with its open bench: seconds waited for it and spent opening, and when it began
-    (ns since boot: comparable between processes, unmoved by a clock that jumps)."""
+    """A held lease with its open bench: seconds waited for it and spent opening; when it began."""
 
     bench: Runner
     core: int
@@ -100,7 +99,7 @@ class Turn:
 
     def stamps(self) -> tuple[int, int]:
         """When the measurement began and ends."""
-        return self.begun_ns, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return self.begun_ns, machines.boot_ns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ class Session:
         """Hold this machine's lease and an open bench; everything started dies at the end."""
         (core, others), begun = lease.core_set(), time.monotonic()
         with lease.held(core, who, WAIT_S, say):
-            held, start = time.monotonic(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            held, start = time.monotonic(), machines.boot_ns()
             place = self._place(core, others)
             builds.prune(place.state / "builds")
             with self.runner(place) as bench:

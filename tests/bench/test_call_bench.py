@@ -59,7 +59,7 @@ def stage(bench: Runner) -> Stage:
 @pytest.fixture(scope="module")
 def worker(bench: Runner, build: Build, stage: Stage) -> Worker:
     """Loaded, pinned, prepared, frozen."""
-    found = bench.worker(build, 0, stage, 1)
+    found = bench.worker(build, 0, stage)
     bench.settle(found, PATIENCE_S)
     found.call(wire.PREPARE, 0, PATIENCE_S, "prepare")
     return found
@@ -70,7 +70,7 @@ def test_sealed_call(bench: Runner, worker: Worker, benchmark: BenchmarkFixture)
     call = (wire.CALL, 0, PATIENCE_S, "call")
     bench.ask("load", key=0, index=0, batch=0)
     assert benchmark.pedantic(worker.call, call, rounds=200, warmup_rounds=5) > 0
-    assert bench.ask("check", key=0, index=0, batch=0, arms=[1]) == {"told": [None]}
+    assert bench.ask("check", key=0, index=0, batch=0, arm=1) == {"told": None}
 
 
 def test_load_and_check(bench: Runner, worker: Worker, benchmark: BenchmarkFixture) -> None:
@@ -79,9 +79,9 @@ def test_load_and_check(bench: Runner, worker: Worker, benchmark: BenchmarkFixtu
     def once() -> object:
         bench.ask("load", key=0, index=0, batch=1)
         worker.call(wire.CALL, 0, PATIENCE_S, "call")
-        return bench.ask("check", key=0, index=0, batch=1, arms=[1])
+        return bench.ask("check", key=0, index=0, batch=1, arm=1)
 
-    assert benchmark.pedantic(once, rounds=50) == {"told": [None]}
+    assert benchmark.pedantic(once, rounds=50) == {"told": None}
 
 
 def test_spawn_pair(bench: Runner, build: Build, stage: Stage, benchmark: BenchmarkFixture) -> None:
@@ -89,7 +89,7 @@ def test_spawn_pair(bench: Runner, build: Build, stage: Stage, benchmark: Benchm
     before = len(bench.workers)
 
     def once() -> None:
-        pair = [bench.worker(build, 0, stage, arm) for arm in (0, 1)]
+        pair = [bench.worker(build, 0, stage) for _ in (0, 1)]
         for worker in pair:
             bench.settle(worker, PATIENCE_S)
         for worker in pair:

@@ -83,11 +83,11 @@ FLOORS = (
         ),
         *("checkup", "overview", "new", "plane", "index", "report"),
     ),
-    ("fleet",),
+    (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
         (
-            *("cli.live", "cli.show", "cli.races", "cli.app", "cli.verbs", "cli.knowledge"),
-            *("cli.product", "cli.every", "__main__"),
+            *("cli.live", "cli.show", "cli.races", "cli.app", "cli.fleets", "cli.verbs"),
+            *("cli.knowledge", "cli.product", "cli.every", "__main__"),
         ),
     ),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from . import live, show
+from . import fleets, live, show
 from .app import Data, Json, Name, State, app
+from .fleets import Address, Chosen, Engine
 from .live import say
 
 
@@ -35,6 +37,8 @@ def sweep(
     name: Name,
     budget: Annotated[int | None, typer.Option(min=1, help="Trials at most.")] = None,
     data: Data = "",
+    engine: Chosen = Engine.local,
+    address: Address = "",
     json: Json = False,
 ) -> None:
     """Try the settings that the incumbent's KNOBS declare, likely ones first, each a trial.
@@ -45,6 +49,8 @@ def sweep(
     from ..session import Session
 
     session = Session.open(State.root, name, say, data=data)
+    if engine is Engine.ray:
+        sys.exit(fleets.sweep(session, budget, address, json))
     with live.progress() as tell:
         report = sweeping.run(session, budget, say, tell)
     show.sweep(report, json)

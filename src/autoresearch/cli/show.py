@@ -43,6 +43,13 @@ def block(trial: Trial, json: bool, code: int | None = None) -> int:
     return EXIT_CODES[trial.result.verdict] if code is None else code
 
 
+def blocks(trials: Sequence[Trial], json: bool) -> int:
+    """The result blocks of several rows; the worst of their exit codes."""
+    if not emit(json, {"trials": list(trials)}):
+        sys.stdout.writelines(render(trial.result) for trial in trials)
+    return max(EXIT_CODES[trial.result.verdict] for trial in trials)
+
+
 def finished(done: Finished, json: bool) -> int:
     """A trial's block; where its commit is goes to stderr."""
     trial = done.trial

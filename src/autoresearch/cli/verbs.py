@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..errors import Refusal
-from . import live, show
+from . import fleets, live, show
 from .app import Data, Json, Name, State, app
+from .fleets import Address, Chosen, Engine, On
 from .live import say
 
 
@@ -89,10 +90,13 @@ def check(name: Name, data: Data = "", json: Json = False) -> None:
 
 @app.command()
 def baseline(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="The target; empty with --all.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every target, in turn.")] = False,
     accept: Annotated[str, typer.Option(help="The changed digest to accept, for good.")] = "",
     smoke: Annotated[bool, typer.Option(help="Three pairs, nothing recorded: for CI.")] = False,
     data: Data = "",
+    engine: Chosen = Engine.local,
+    address: Address = "",
     json: Json = False,
 ) -> None:
     """Make the present kernels.py the incumbent: its speed, and the noise of this machine.
@@ -100,12 +104,19 @@ def baseline(
     Example: autoresearch baseline pq-l2
     """
     from .. import baseline as starting
-    from ..session import Session
+    from ..catalog import discover, root_of
 
-    session = Session.open(State.root, name, say, data=data)
+    if bool(name) == every:
+        raise Refusal(
+            "Either a target or --all must be given.", "`autoresearch targets` lists all."
+        )
+    names = [name] if name else [entry.name for entry in discover(root_of(State.root))]
+    if engine is Engine.ray:
+        sys.exit(fleets.baseline(names, accept, address, json))
+    asked = starting.Asked(accept, smoke, data)
     with live.progress() as tell:
-        row = starting.run(session, say, tell, accept, smoke)
-    sys.exit(show.block(row, json))
+        found = [starting.one(State.root, each, asked, say, tell) for each in names]
+    sys.exit(show.block(found[0], json) if name else show.blocks(found, json))
 
 
 @app.command()
@@ -113,6 +124,9 @@ def trial(
     name: Name,
     message: Annotated[str, typer.Option("-m", "--message", help="One hypothesis.")] = "",
     data: Data = "",
+    on: Annotated[On, typer.Option(help="all: a keep is tried on every machine too.")] = On.here,
+    engine: Chosen = Engine.local,
+    address: Address = "",
     json: Json = False,
 ) -> None:
     """Measure kernels.py against the incumbent; keep it in git or put the incumbent back.
@@ -125,6 +139,8 @@ def trial(
     session = Session.open(State.root, name, say, data=data)
     with live.progress() as tell:
         finished = loop.run(session, message, say, tell)
+    if on is On.all and engine is Engine.ray:
+        fleets.elsewhere(session, finished.trial, address)
     sys.exit(show.finished(finished, json))
 
 
@@ -162,6 +178,8 @@ def calibrate(
     names: Annotated[list[str], typer.Argument(help="Targets, tried in turn.")],
     trials: Annotated[int, typer.Option("-n", help="Live A/A trials to add.")] = 20,
     report: Annotated[bool, typer.Option(help="Only print what was found so far.")] = False,
+    engine: Chosen = Engine.local,
+    address: Address = "",
     json: Json = False,
 ) -> None:
     """Run live A/A trials and bound the rate of false keeps; adds to all earlier ones.
@@ -171,6 +189,8 @@ def calibrate(
     from .. import calibrate as calibration
     from ..session import Session
 
+    if engine is Engine.ray and not report:
+        sys.exit(fleets.calibrate(names, trials, address, json))
     sessions = [Session.open(State.root, name, say) for name in names]
     if not report:
         with live.progress() as tell:
@@ -205,6 +225,8 @@ def peers(
     write_docs: Annotated[
         bool, typer.Option("--write-docs", help="Put the table into docs/targets/ too.")
     ] = False,
+    engine: Chosen = Engine.local,
+    address: Address = "",
     json: Json = False,
 ) -> None:
     """Race champion, reference and the native libraries installed; decides and records nothing.
@@ -216,6 +238,8 @@ def peers(
 
     if bool(names) == every:
         raise Refusal("Either targets or --all must be given.", "`autoresearch targets` lists all.")
+    if engine is Engine.ray:
+        sys.exit(fleets.peers(names or [], rounds, address, json))
     with live.news() as tell:
         asked = racing.Asked(rounds, data, write_docs)
         found = racing.races(State.root, names or [], asked, say, tell)

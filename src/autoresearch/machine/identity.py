@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -216,3 +217,8 @@ def version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def boot_ns() -> int:
+    """ns since boot: comparable between processes, unmoved by a clock that jumps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -91,6 +91,14 @@ def run(session: Session, budget: int | None, say: Say, tell: Tell) -> Report:
     return Report(session.entry.name, tuple(tried), len(plan.settings), ended, plan.why)
 
 
+def undecided(session: Session) -> list[tuple[str, bytes]]:
+    """Every setting of the incumbent that no trial has decided, the most promising first: how it
+    is told, and the text of kernels.py that has it."""
+    _begin(session, lambda _: None)
+    plan = _plan(session, {}, set())
+    return [(told(s), with_knobs(plan.text, s).encode()) for s in plan.settings]
+
+
 def told(setting: Knobs) -> str:
     return ",".join(f"{name}={value}" for name, value in setting.items())
 

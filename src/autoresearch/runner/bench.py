@@ -123,10 +123,6 @@ class Stage:
         """What `prepare` is given, by workload."""
         return [sum(e.nbytes for e in layout.from_plan(case["static"])) for case in self.plan]
 
-    def arm(self, arm: int) -> list[int]:
-        """The descriptors one arm's worker gets: shared inputs, its own outputs."""
-        return [*self.fds[:2], self.fds[2 + arm]]
-
     def close(self) -> None:
         """As often as one likes: Ctrl-C may come between a close and its note."""
         while self.fds:
@@ -234,11 +230,11 @@ class Bench:
         build.seal(self.place.secret)
         return (self.clock() - begin) / 1e9
 
-    def worker(self, build: Build, shift: int, stage: Stage, arm: int) -> Worker:
+    def worker(self, build: Build, shift: int, stage: Stage) -> Worker:
         """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""
         self.collect()
         request = {"role": "serve", "shift": shift, "workloads": stage.plan}
-        return self._spawn(build, request, stage.arm(arm), memory=stage.bytes)
+        return self._spawn(build, request, stage.fds, memory=stage.bytes)
 
     def settle(self, worker: Worker, seconds: float) -> None:
         """Wait until it has loaded, then pin it to the measuring core and freeze it."""

@@ -37,7 +37,8 @@ _KINDS = ("static", "each", "out")
 
 
 class Stage:
-    """All cases of one stage in four shared regions: static, each, and both arms' outputs."""
+    """All cases of one stage in three shared regions: static, each, and the outputs, which are the
+    same pages whichever arm writes them (decision 0013)."""
 
     def __init__(self, cases: Sequence[Case], rng: np.random.Generator) -> None:
         self.cases = cases
@@ -46,7 +47,7 @@ class Stage:
         for case in cases:
             self.bases.append(dict(ends))
             ends = {kind: ends[kind] + case.regions[kind].size for kind in _KINDS}
-        self.files = [_Shared(ends[kind]) for kind in (*_KINDS, "out")]
+        self.files = [_Shared(ends[kind]) for kind in _KINDS]
         largest = max(case.regions["out"].size for case in cases)
         self.pool = rng.integers(0, 256, largest + layout.PAGE, dtype=np.uint8)
         self.shift = 0
@@ -59,32 +60,30 @@ class Stage:
         return [case.plan(base) for case, base in zip(self.cases, self.bases, strict=True)]
 
     def descriptors(self) -> list[int]:
-        """Read-only descriptors of the inputs, writable ones of both outputs; close them."""
-        return [f.read_only() for f in self.files[:2]] + [os.dup(f.fd) for f in self.files[2:]]
+        """Read-only descriptors of the inputs, a writable one of the outputs; close them."""
+        *inputs, out = self.files
+        return [*(f.read_only() for f in inputs), os.dup(out.fd)]
 
     def load(self, index: int, batch: int) -> None:
-        """Lay out one fresh batch and poison both outputs with another stretch of the pool."""
+        """Lay out one fresh batch and poison its outputs with another stretch of the pool: before
+        every call, so that no arm finds what the other read or wrote."""
         case, base = self.cases[index], self.bases[index]
         image = case.images[batch]
         self.files[1].memory[base["each"] : base["each"] + image.size] = image
         self.shift = (self.shift + 449) % layout.PAGE
-        for arm in (0, 1):
-            self._out(index, arm)[...] = self._poison(index)
+        self._out(index)[...] = self._poison(index)
 
-    def check(self, index: int, batch: int, arms: Sequence[int]) -> list[str | None]:
-        """What is wrong with each arm's outputs of this call, None where nothing is."""
-        return [self._wrong(index, batch, arm) for arm in arms]
-
-    def _wrong(self, index: int, batch: int, arm: int) -> str | None:
-        return self.cases[index].check(batch, self._out(index, arm), self._poison(index), arm)
+    def check(self, index: int, batch: int, arm: int) -> str | None:
+        """What is wrong with the outputs of the call since `load`, None when nothing is."""
+        return self.cases[index].check(batch, self._out(index), self._poison(index), arm)
 
     def recalls(self) -> list[list[float | None] | None]:
         """By case: recall of incumbent, candidate and reference so far; None where exact."""
         return [case.recalls() for case in self.cases]
 
-    def _out(self, index: int, arm: int) -> layout.Array:
+    def _out(self, index: int) -> layout.Array:
         begin = self.bases[index]["out"]
-        return self.files[2 + arm].memory[begin : begin + self.cases[index].regions["out"].size]
+        return self.files[2].memory[begin : begin + self.cases[index].regions["out"].size]
 
     def _poison(self, index: int) -> layout.Array:
         return self.pool[self.shift : self.shift + self.cases[index].regions["out"].size]

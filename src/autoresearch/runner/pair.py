@@ -101,7 +101,7 @@ class Runner(Bench):
         self, stage: Stage, build: Build, limits: Sequence[float], policy: Policy, batches: int
     ) -> Iterator[_Session]:
         """One worker that has run every batch of every case, untimed."""
-        worker = self.worker(build, 0, stage, CANDIDATE)
+        worker = self.worker(build, 0, stage)
         try:
             with blaming(CANDIDATE):
                 self.settle(worker, policy.spawn_s)
@@ -143,21 +143,16 @@ class _Session:
             return self.workers[arm].call(wire.PREPARE, index, self.limits[index], doing)
 
     def round(self, index: int, batch: int, order: Sequence[int]) -> tuple[int, int]:
-        """One batch on the arms in `order`; ns by arm. Both outputs are checked in full."""
-        ns = [0, 0]
-        self.bench.ask("load", key=self.stage.key, index=index, batch=batch)
+        """One batch on the arms in `order`; ns by arm. Every output is checked in full."""
+        ns, label = [0, 0], self.stage.labels[index]
+        what = {"key": self.stage.key, "index": index, "batch": batch}
         for arm in order:
+            self.bench.ask("load", **what)
             with blaming(arm):
-                ns[arm] = self.workers[arm].call(
-                    wire.CALL, index, self.limits[index], self.stage.labels[index]
-                )
-        told = self.bench.ask(
-            "check", key=self.stage.key, index=index, batch=batch, arms=list(order)
-        )["told"]
-        for arm, wrong in zip(order, told, strict=True):
+                ns[arm] = self.workers[arm].call(wire.CALL, index, self.limits[index], label)
+            wrong = self.bench.ask("check", **what, arm=arm)["told"]
             if wrong:
-                fault = KernelFault("incorrect", f"{self.stage.labels[index]}: {wrong}")
-                raise ArmFault(fault, arm)
+                raise ArmFault(KernelFault("incorrect", f"{label}: {wrong}"), arm)
         return ns[0], ns[1]
 
     def recall(self, loss: float, floor: float) -> FloatArray:
@@ -204,7 +199,7 @@ def _spawned(
     workers: dict[int, Worker] = {}
     try:
         for arm in rng.permutation(2).tolist():
-            workers[arm] = bench.worker(builds[arm], shifts[arm], stage, arm)
+            workers[arm] = bench.worker(builds[arm], shifts[arm], stage)
         for arm, worker in workers.items():
             with blaming(arm):
                 bench.settle(worker, policy.spawn_s)
