@@ -18,5 +18,5 @@ def test_a_plain_kernel_is_its_targets_reference(folder):
 
 
 def test_a_target_without_a_promoted_kernel_gets_the_plain_one(monkeypatch):
-    monkeypatch.setattr(kernels, "promoted", lambda target: False)
+    monkeypatch.setattr(kernels, "is_promoted", lambda target: False)
     assert kernels.product("ivf-flat") is kernels.seed("ivf-flat")

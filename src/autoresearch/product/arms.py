@@ -56,7 +56,7 @@ def alone(session: Session) -> Arms:
 
 def product_text(entry: Entry) -> str:
     """The kernel that users get, as the lab writes it: the promoted one, else the reference."""
-    if kernels.promoted(entry.name):
+    if kernels.is_promoted(entry.name):
         folder = Path(kernels.__file__).parent / "promoted"
         return ship.lab((folder / f"{entry.folder}.py").read_text())
     return (entry.path / "reference.py").read_text()
