@@ -21,7 +21,7 @@ APART = {
     "prior": 900,
     "index": 1500,
     "plane": 900,
-    "product": 900,
+    "product": 1200,
     "replay": 800,
     "fleet": 600,
     "cli": 900,

@@ -111,7 +111,7 @@ def complaints(entry: Entry, op: str, points: Mapping[str, Kernel]) -> Iterator[
         for batch in range(BATCHES):
             checked.load(index, batch)
             died = _called(checked, index, target, SimpleNamespace(**points), driven)
-            yield died or checked.check(index, batch, (0,))[0]
+            yield died or checked.check(index, batch, 0)
 
 
 def _called(checked: Stage, index: int, target: Target, kernels: Any, driven: Kernel) -> str | None:

@@ -13,11 +13,12 @@ from . import catalog
 from .ledger import Ledger, Summary
 from .model import Result, Target, Trial
 from .prior.hints import notes as suggestions
+from .product import record
 
 
 @dataclass(frozen=True, slots=True)
 class TargetLine:
-    """Where one target stands."""
+    """Where one target stands; `stage` and `ceiling` are those of `record.standing`."""
 
     name: str
     unit: str
@@ -28,6 +29,8 @@ class TargetLine:
     kept: int
     ops: tuple[str, ...]
     site: str
+    stage: str = ""
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,14 @@ class Overview:
 def status(path: Path) -> Overview:
     root, summary = _project(path)
     facts = _facts(root)
-    lines = _lines(facts, summary)
+    lines = _lines(root, facts, summary)
     suggested = suggestions(Ledger(root).corpus_path, facts, summary.incumbent)
     return Overview(lines, (*_notes(summary), *suggested), _next(lines, summary))
 
 
 def targets(path: Path) -> tuple[TargetLine, ...]:
     root, summary = _project(path)
-    return _lines(_facts(root), summary)
+    return _lines(root, _facts(root), summary)
 
 
 def log(path: Path, name: str, number: int) -> list[Trial]:
@@ -75,11 +78,11 @@ def _facts(root: Path) -> dict[str, Target]:
     return {entry.name: entry.facts() for entry in catalog.discover(root)}
 
 
-def _lines(facts: Mapping[str, Target], summary: Summary) -> tuple[TargetLine, ...]:
-    return tuple(_line(name, target, summary) for name, target in facts.items())
+def _lines(root: Path, facts: Mapping[str, Target], summary: Summary) -> tuple[TargetLine, ...]:
+    return tuple(_line(root, name, target, summary) for name, target in facts.items())
 
 
-def _line(name: str, facts: Target, summary: Summary) -> TargetLine:
+def _line(root: Path, name: str, facts: Target, summary: Summary) -> TargetLine:
     incumbent = summary.incumbent.get(name)
     counts = summary.counts.get(name, {}).get("trial", {})
     kept = sum(counts.get(v, 0) for v in ("keep", "simpler"))
@@ -94,6 +97,7 @@ def _line(name: str, facts: Target, summary: Summary) -> TargetLine:
         kept,
         tuple(facts.ops),
         facts.site,
+        *record.standing(Ledger(root), catalog.Entry(root, name), incumbent),
     )
 
 

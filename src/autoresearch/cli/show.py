@@ -78,10 +78,13 @@ def targets(lines: Sequence[TargetLine], json: bool) -> None:
         return
     heads = ("target", "ops", "unit", "verdict", "vs reference", "geomean ns/op", "trials", "kept")
     cells = [
-        (t.name, " ".join(t.ops), t.unit, t.verdict, t.versus, t.ns, str(t.trials), str(t.kept))
+        (
+            *(t.name, " ".join(t.ops), t.unit, t.verdict, t.versus, t.ns, str(t.trials)),
+            *(str(t.kept), t.stage, f"{t.ceiling:.2f}x" if t.ceiling else ""),
+        )
         for t in lines
     ]
-    table("Targets", heads, cells)
+    table("Targets", (*heads, "stage", "ceiling"), cells)
 
 
 def log(rows: Sequence[Trial], json: bool) -> None:

@@ -19,13 +19,13 @@ def product(target: str) -> ModuleType:
     """What users get: the promoted champion of `target`, else the plain kernel."""
     return (
         import_module(f".promoted.{_folder(target)}", __name__)
-        if promoted(target)
+        if is_promoted(target)
         else seed(target)
     )
 
 
-def promoted(target: str) -> bool:
-    """Whether a champion of `target` was promoted."""
+def is_promoted(target: str) -> bool:
+    """Whether a champion of `target` was promoted; `promoted` itself is the folder of them all."""
     return find_spec(f"{__name__}.promoted.{_folder(target)}") is not None
 
 

@@ -12,11 +12,12 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..errors import Refusal
 from ..model import KEPT, Evidence, Trial
@@ -150,7 +151,7 @@ class Ledger:
     def verify(self) -> tuple[Break, ...]:
         """Every damaged place: chain, table, journal, pairs. Empty when all is sound."""
         with self._locked():
-            chained = (*chain.verify(self.trials_path), *self._astray())
+            chained = (*chain.verify(self.trials_path), *self._astray(), *self._misnoted())
         return (*chained, *self._unpaired())
 
     def _astray(self) -> Iterator[Break]:
@@ -162,6 +163,10 @@ class Ledger:
         if count := journal.unreadable(self.folder / "journal"):
             yield Break(0, "journal", f"{count} decision(s) could not be read and were set aside.")
 
+    def _misnoted(self) -> Iterator[Break]:
+        for found in chain.verify(self.folder / "integration.jsonl"):
+            yield replace(found, told=f"integration.jsonl: {found.told}")
+
     def _unpaired(self) -> Iterator[Break]:
         for number, (_, raw) in enumerate(chain.forwards(self.trials_path), 1):
             line = chain.unseal(raw) if b'"pairs":' in raw else None
@@ -172,6 +177,17 @@ class Ledger:
 
     def _linked(self, trial: Trial) -> bool:
         return pairs.fits(self._pairs(trial.id), str(trial.extra["pairs"]))
+
+    # End to end
+
+    def note(self, body: Mapping[str, Any]) -> None:
+        """Add what was measured end to end to a chain of its own, durably."""
+        with self._locked():
+            chain.append(self.folder / "integration.jsonl", records.plain(body))
+
+    def notes(self, holding: str = "") -> Iterator[dict[str, Any]]:
+        """The sound lines of that chain, newest first."""
+        return chain.newest_first(self.folder / "integration.jsonl", holding.encode())
 
     # Under way
 

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +148,21 @@ class Workspace:
         self.git.run("update-ref", _ref(target, "incumbent"), blob)
 
     # The user's branch
+
+    def unsaved(self, path: Path_) -> bool:
+        """Whether a file differs from what HEAD holds there."""
+        return bool(self.git.run("status", "--porcelain", "--", self._name(path)).text)
+
+    def commit_files(self, paths: Sequence[Path_], message: str) -> str:
+        """Commit these files as they lie in the work tree (or are gone), all in one, past whatever
+        else is changed or staged; the commit id."""
+        self.check_idle()
+        names, who = [self._name(path) for path in paths], self._identity()
+        there = [name for name in names if (self.root / name).exists()]
+        if there:
+            self.git.run("add", "--force", "--", *there)
+        self.git.run("commit", "--only", "--quiet", "-m", message, "--", *names, env=who)
+        return self.head()
 
     def keep(self, path: Path_, blob: str, message: str, trial: str) -> Kept:
         """Commit exactly `blob` at `path` on top of HEAD, once per trial however often it is asked.
