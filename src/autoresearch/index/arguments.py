@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import Refusal
-from ..model import FloatArray
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
 
 MOST_COMPONENTS = 1 << 16
 
@@ -20,7 +23,7 @@ def components(d: Any) -> int:
     return int(d)
 
 
-def vectors(x: Any, d: int, name: str = "x") -> FloatArray:
+def vectors(x: Any, d: int, name: str = "x") -> F32:
     """`x` as f32[n, d], contiguous; Refusal for another type, shape, NaN or infinity."""
     x = np.asarray(x)
     if x.dtype != np.float32:
@@ -43,7 +46,7 @@ def count(k: Any, name: str = "k") -> int:
     return int(k)
 
 
-def names(ids: Any, n: int) -> Any:
+def names(ids: Any, n: int) -> I64:
     """`ids` as i64[n], one for each vector; -1 and below mean nothing and are refused."""
     ids = np.asarray(ids)
     if ids.shape != (n,) or not np.issubdtype(ids.dtype, np.integer):
@@ -51,7 +54,7 @@ def names(ids: Any, n: int) -> Any:
         raise Refusal(what, f"Give {n} whole numbers, one for each vector.")
     if n and ids.min() < 0:
         raise Refusal("An id is negative, which means `missing`.", "Number from 0 on.")
-    return ids.astype(np.int64)
+    return np.array(ids, np.int64)
 
 
 def row(i: Any, n: int) -> int:
