@@ -81,7 +81,9 @@ FLOORS = (
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
-        *("checkup", "overview", "new", "plane", "index", "report"),
+        ("index.arguments", "index.storage", "index.engine", "index.loops", "index.ranges")
+        + ("index.flat", "index.files", "index"),
+        *("checkup", "overview", "new", "plane", "report"),
     ),
     (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
@@ -97,6 +99,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
     "product.child",
+    "index.loops",
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

@@ -1,0 +1,69 @@
+"""What an index may be given, checked once at its door; knows arrays, nothing of indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import Refusal
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+MOST_COMPONENTS = 1 << 16
+
+
+def components(d: Any) -> int:
+    """`d` as the number of components of a vector."""
+    if not isinstance(d, (int, np.integer)) or not 0 < d <= MOST_COMPONENTS:
+        what = f"d is {d!r}, which is no number of components."
+        raise Refusal(what, f"Give a whole number from 1 to {MOST_COMPONENTS}.")
+    return int(d)
+
+
+def vectors(x: Any, d: int, name: str = "x") -> F32:
+    """`x` as f32[n, d], contiguous; Refusal for another type, shape, NaN or infinity."""
+    x = np.asarray(x)
+    if x.dtype != np.float32:
+        what = f"{name} holds {x.dtype}, an index holds float32."
+        raise Refusal(what, f"Convert it: {name}.astype('float32').")
+    if x.ndim != 2 or x.shape[1] != d:
+        what = f"{name} has the shape {x.shape}, the index wants (n, {d})."
+        raise Refusal(what, f"Reshape it to rows of {d} components.")
+    if not np.isfinite(x).all():
+        row = int(np.argmin(np.isfinite(x).all(1)))
+        what = f"Row {row} of {name} holds a NaN or an infinity, to which nothing is near."
+        raise Refusal(what, "Drop or mend such rows first.")
+    return np.ascontiguousarray(x)
+
+
+def count(k: Any, name: str = "k") -> int:
+    """`k` as a whole number of at least 1."""
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+        raise Refusal(f"{name} is {k!r}.", "Give a whole number of at least 1.")
+    return int(k)
+
+
+def names(ids: Any, n: int) -> I64:
+    """`ids` as i64[n], one for each vector; -1 and below mean nothing and are refused."""
+    ids = np.asarray(ids)
+    if ids.shape != (n,) or not np.issubdtype(ids.dtype, np.integer):
+        what = f"ids has the shape {ids.shape} and holds {ids.dtype}."
+        raise Refusal(what, f"Give {n} whole numbers, one for each vector.")
+    if n and ids.min() < 0:
+        raise Refusal("An id is negative, which means `missing`.", "Number from 0 on.")
+    return np.array(ids, np.int64)
+
+
+def row(i: Any, n: int) -> int:
+    """`i` as the place of one of `n` vectors."""
+    if not isinstance(i, (int, np.integer)) or not 0 <= i < n:
+        raise Refusal(f"There is no vector {i!r}.", f"The index holds {n}: 0 to {n - 1}.")
+    return int(i)
+
+
+def trained(is_trained: bool) -> None:
+    if not is_trained:
+        raise Refusal("The index is not trained.", "Call train(x) with typical vectors first.")

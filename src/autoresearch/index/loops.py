@@ -1,0 +1,97 @@
+"""Compiled loops that no target has: selection, merging, ranges, sums of clusters.
+
+Plain numba: they run beside the kernels, never in place of one.
+"""
+
+import numpy as np
+from numba import njit
+
+_FAST = {"reassoc", "nsz", "contract"}  # sums may be reordered; NaN and inf keep their meaning
+
+
+@njit(nogil=True)
+def keep_greatest(scores, first, ids, best):
+    """Lets the columns of scores f32[nq, n], numbered from `first`, enter the rows of
+    ids i64[nq, k] and best f32[nq, k], greatest first; of equals the first to come stays ahead."""
+    nq, n = scores.shape
+    k = best.shape[1]
+    for i in range(nq):
+        for begin in range(0, n, 32):
+            end = min(begin + 32, n)
+            top = scores[i, begin]
+            for j in range(begin, end):
+                top = max(top, scores[i, j])
+            if top <= best[i, k - 1]:
+                continue
+            for j in range(begin, end):
+                if scores[i, j] > best[i, k - 1]:
+                    _enter(ids[i], best[i], first + j, scores[i, j])
+
+
+@njit(nogil=True)
+def _enter(ids, best, name, score):
+    at = best.size - 1
+    while at > 0 and best[at - 1] < score:
+        best[at], ids[at] = best[at - 1], ids[at - 1]
+        at -= 1
+    best[at], ids[at] = score, name
+
+
+@njit(nogil=True)
+def merge_nearest(ids, dists, more_ids, more_dists):
+    """Leaves in ids i64[nq, k] and dists f32[nq, k] the k nearest of two sorted runs a row."""
+    nq, k = dists.shape
+    kept_ids, kept = np.empty(k, np.int64), np.empty(k, np.float32)
+    for i in range(nq):
+        a = b = 0
+        for at in range(k):
+            if dists[i, a] <= more_dists[i, b]:
+                kept_ids[at], kept[at] = ids[i, a], dists[i, a]
+                a += 1
+            else:
+                kept_ids[at], kept[at] = more_ids[i, b], more_dists[i, b]
+                b += 1
+        ids[i], dists[i] = kept_ids, kept
+
+
+@njit(nogil=True, fastmath=_FAST)
+def distances(x, q, begin, end, out):
+    """out[j - begin] = |q - x[j]|^2 by subtraction, for rows begin to end - 1 of x f32[n, d]."""
+    for j in range(begin, end):
+        total = np.float32(0)
+        for c in range(x.shape[1]):
+            gap = q[c] - x[j, c]
+            total += gap * gap
+        out[j - begin] = total
+
+
+@njit(nogil=True, fastmath=_FAST)
+def products(x, q, begin, end, out):
+    """out[j - begin] = q . x[j], for rows begin to end - 1 of x f32[n, d]."""
+    for j in range(begin, end):
+        total = np.float32(0)
+        for c in range(x.shape[1]):
+            total += q[c] * x[j, c]
+        out[j - begin] = total
+
+
+@njit(nogil=True)
+def add_up(x, labels, sums, counts):
+    """Adds each row of x f32[n, d] to row labels[i] of sums f64[k, d], and 1 to its count."""
+    for i in range(x.shape[0]):
+        label = labels[i]
+        counts[label] += 1
+        for c in range(x.shape[1]):
+            sums[label, c] += x[i, c]
+
+
+@njit(nogil=True)
+def scatter(x, labels, places, out, order):
+    """Puts row i of x at the next place of its label: out[place] = x[i], order[place] = i; places
+    i64[lists] holds the first place of every list and is moved on."""
+    for i in range(x.shape[0]):
+        place = places[labels[i]]
+        places[labels[i]] = place + 1
+        order[place] = i
+        for c in range(x.shape[1]):
+            out[place, c] = x[i, c]
