@@ -81,7 +81,13 @@ FLOORS = (
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
-        *("checkup", "overview", "new", "plane", "index", "report"),
+        (
+            *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
+            *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
+            *("plane.contract", "index.rabitq", "index", "plane.verdict", "plane.workload"),
+            *("plane.accept", "plane"),
+        ),
+        *("checkup", "overview", "new", "report"),
     ),
     (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
@@ -96,7 +102,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
-    "product.child",
+    *("product.child", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

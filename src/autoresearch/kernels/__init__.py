@@ -25,7 +25,7 @@ def product(target: str) -> ModuleType:
 
 
 def is_promoted(target: str) -> bool:
-    """Whether a champion of `target` was promoted. (`promoted` names the folder they lie in.)"""
+    """Whether a champion of `target` was promoted; `promoted` names the folder they lie in."""
     return find_spec(f"{__name__}.promoted.{_folder(target)}") is not None
 
 
