@@ -101,7 +101,9 @@ class TestSearch:
         made = IndexRaBitQ(d, rerank_factor=3, seed=seed, kernels=("cpu-simd",))
         made.train(np.concatenate([x, np.ones((1, d), np.float32)]))
         made.add(x)
-        request = made.request(rng.standard_normal((2, d), np.float32), k, min(3 * k, n) or 1)
+        request = made.request(
+            rng.standard_normal((2, d), np.float32), k, min(3 * k, n) or 1, made._state.held
+        )
         expected = contract.candidates(request)
         for kernel in made._kernels:
             got = kernel.scan(request)

@@ -12,18 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Refusal
 from ..plane import dispatch, registry
-from ..plane.model import ANY_DIM, F32, I64, Consistency, ScanRequest, Snapshot
+from ..plane.model import (
+    ANY_DIM,
+    F32,
+    I64,
+    Consistency,
+    KernelCaps,
+    ScanRequest,
+    ScanResponse,
+    Snapshot,
+)
 from ..plane.witness import Basis, extended
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT = 1
 _ENCODED = 4096  # vectors rotated at a time: 12 MB at 768 dimensions
@@ -143,23 +149,34 @@ class IndexRaBitQ:
     ) -> tuple[F32, I64]:
         """(distances f32[nq, k], ids i64[nq, k]) of x f32[nq, d], nearest first; inf and -1 where
         there are fewer. `kernel` names who must serve, and is refused if its caps forbid it."""
+        found = self.scan(x, k, consistency, kernel)
+        return found.dists, found.ids
+
+    def scan(
+        self, x: F32, k: int, consistency: Consistency = Consistency.FRESH, kernel: str = ""
+    ) -> ScanResponse:
+        """As `search`, with the candidates that the answer was chosen from."""
         x, state = self._checked(x), self._at(consistency)
         if k < 1:
             raise Refusal(f"k={k} asks for no neighbours.", "k must be at least 1.")
         ask = dispatch.Ask(len(x), self.d, consistency)
         chosen = dispatch.choose(self._kernels, ask, kernel)
         kept = min(k * state.basis.rerank_factor, len(state.held.vectors))
+        request = self.request(x, k, kept, state.held)
         if not kept or not len(x):
-            return np.full((len(x), k), np.inf, np.float32), np.full((len(x), k), -1, np.int64)
-        found = chosen.scan(self.request(x, k, kept, state.held))
+            return request.blank()
         self._served.add(chosen.id, len(x))
-        return found.dists, found.ids
+        return chosen.scan(request)
 
-    def request(self, x: F32, k: int, kept: int, held: Snapshot | None = None) -> ScanRequest:
+    def caps(self, kernel: str) -> KernelCaps:
+        """What an enabled kernel says that it can do."""
+        return next(one.caps() for one in self._kernels if one.id == kernel)
+
+    def request(self, x: F32, k: int, kept: int, held: Snapshot) -> ScanRequest:
         """What kernels are asked for queries x f32[nq, d]."""
         from ..plane import codec
 
-        held, rotated = held or self._state.held, self._rotated(x)
+        rotated = self._rotated(x)
         planes = np.empty((len(x), 4, rotated.shape[1] // 64), np.uint64)
         coefs = np.empty((len(x), 3), np.float32)
         codec.quantise(rotated, planes, coefs)
