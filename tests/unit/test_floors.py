@@ -81,9 +81,15 @@ FLOORS = (
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
-        ("index.arguments", "index.storage", "index.engine", "index.loops", "index.ranges")
-        + ("index.flat", "index.files", "index"),
-        *("checkup", "overview", "new", "plane", "report"),
+        (
+            *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
+            *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
+            *("index.arguments", "index.storage", "index.engine", "index.loops", "index.ranges"),
+            *("index.flat", "index.files"),
+            *("plane.contract", "index.rabitq", "index", "plane.verdict", "plane.workload"),
+            *("plane.accept", "plane"),
+        ),
+        *("checkup", "overview", "new", "report"),
     ),
     (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
     (
@@ -98,8 +104,8 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
-    "product.child",
-    "index.loops",
+    *("product.child", "index.loops"),
+    *("plane.codec", "plane.plain", "plane.vector", "plane.device"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}
 

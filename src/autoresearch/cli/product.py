@@ -22,6 +22,24 @@ Scale = Annotated[
 
 
 @app.command()
+def accept(
+    kernel: Annotated[str, typer.Argument(help="A kernel of the plane, such as cpu-simd.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Fewer vectors promote nothing.")] = 10**6,
+    ship: Annotated[bool, typer.Option(help="Record it for all users, in this checkout.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure a kernel against the reference kernel: whether it serves without being named.
+
+    Example: autoresearch accept cpu-simd --n 100000
+    """
+    from ..plane import accept as accepting
+
+    with live.news() as tell:
+        decided = accepting.run(kernel, n, ship, say, tell)
+    sys.exit(show.accepted(decided, json))
+
+
+@app.command()
 def ceiling(name: Name, spawns: Spawns = 3, scale: Scale = 1.0, json: Json = False) -> None:
     """Measure what share of each end-to-end workload the op takes, and so what it could gain.
 

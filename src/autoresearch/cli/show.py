@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..demo import Scene
     from ..new import Made
     from ..overview import Overview, TargetLine
+    from ..plane.verdict import Verdict
     from ..prior.hints import Hints
     from ..prior.sweep import Report as Swept
     from ..prior.warm import Advice
@@ -220,3 +221,20 @@ def new(made: Made, json: bool) -> None:
 def reset(path: str, json: bool) -> None:
     if not emit(json, {"reset": path}):
         sys.stdout.write(f"{path} is the reference again; run a trial or a baseline next.\n")
+
+
+def accepted(decided: Verdict, json: bool) -> int:
+    """The figures of an acceptance; 0 when the kernel passed, else 3, as for a revert."""
+    if not emit(json, {"accepted": decided}):
+        ours, theirs = decided.candidate_p95_ms, decided.reference_p95_ms
+        rows = [
+            ("p95 latency", f"{theirs:.3f} ms", f"{ours:.3f} ms"),
+            ("recall@10", *(f"{recall:.4f}" for recall in decided.recalls)),
+            ("p95, lower by", "", str(decided.p95)),
+            ("cost, lower by", "", str(decided.cost)),
+            ("memory over index", "", f"{decided.memory:.2f}"),
+        ]
+        table(f"{decided.kernel}, {decided.n:,} vectors", ("", "cpu", decided.kernel), rows)
+        sys.stdout.writelines(f"{reason}\n" for reason in decided.reasons)
+        sys.stdout.write("promoted\n" if decided.promoted else "stays experimental\n")
+    return 0 if decided.passed else 3

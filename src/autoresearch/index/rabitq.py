@@ -1,0 +1,268 @@
+"""An index of one-bit codes that answers with true distances: RaBitQ and a rerank.
+
+Knows what it holds and who may serve a search (`plane`); nothing of how a kernel computes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import Refusal
+from ..plane import dispatch, registry
+from ..plane.model import (
+    ANY_DIM,
+    F32,
+    I64,
+    Consistency,
+    KernelCaps,
+    ScanRequest,
+    ScanResponse,
+    Snapshot,
+)
+from ..plane.witness import Basis, extended
+
+FORMAT = 1
+_ENCODED = 4096  # vectors rotated at a time: 12 MB at 768 dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """One generation: what a search sees, swapped as a whole."""
+
+    basis: Basis
+    held: Snapshot
+
+
+class IndexRaBitQ:
+    """Nearest neighbours by one-bit codes (Gao and Long, SIGMOD 2024), queries of four bits.
+
+    The `k * rerank_factor` least estimates of a query are compared by their true squared L2
+    distance. The rotation is signs and Hadamard transforms drawn from `seed`: the same codes on
+    every machine. `kernels` enables experimental kernels by name; accepted ones need no naming.
+    Searching is thread-safe and releases the GIL; `rerank_factor` is set at birth.
+    """
+
+    def __init__(
+        self, d: int, rerank_factor: int = 20, seed: int = 0, kernels: Sequence[str] = ()
+    ) -> None:
+        if not (1 <= d <= ANY_DIM and rerank_factor >= 1):
+            what = f"d={d} and rerank_factor={rerank_factor} make no index."
+            raise Refusal(what, f"d must be 1 to {ANY_DIM}, rerank_factor at least 1.")
+        self.d = d
+        self._kernels = registry.usable(kernels)
+        self._served = dispatch.Served()
+        self._writing = Lock()
+        self._frozen: _State | None = None
+        self._centre: F32 | None = None
+        self._room = _empty(d)
+        self._state = _State(Basis("", d, seed, rerank_factor, 0), Snapshot(*_empty(d)))
+
+    # What it holds
+
+    @property
+    def ntotal(self) -> int:
+        return len(self._state.held.vectors)
+
+    @property
+    def is_trained(self) -> bool:
+        return self._centre is not None
+
+    @property
+    def rerank_factor(self) -> int:
+        return self._state.basis.rerank_factor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, factors and vectors."""
+        return self._state.held.nbytes
+
+    def witness(self, consistency: Consistency = Consistency.FRESH) -> str:
+        """The hash of all that an answer rests on; see `plane.witness`."""
+        return self._at(consistency).basis.witness()
+
+    def stats(self) -> dict[str, int]:
+        """How many of the last thousand queries each kernel answered."""
+        return self._served.counts()
+
+    # Filling
+
+    def train(self, x: F32) -> None:
+        """Take the mean of x f32[n, d] as the centre that codes are relative to."""
+        x = self._checked(x)
+        if self.ntotal or not len(x):
+            what = "An index is trained on at least one vector, and before any is added."
+            raise Refusal(what, "Call reset() first, or train on a sample of the data.")
+        with self._writing:
+            self._centre = x.mean(0, dtype=np.float64).astype(np.float32)
+            self._swap(
+                extended(self._state.basis.data_ref, self._centre), Snapshot(*_empty(self.d))
+            )
+
+    def add(self, x: F32) -> None:
+        """Add x f32[n, d]; their ids go on from `ntotal`."""
+        x = self._checked(x)
+        with self._writing:
+            at, n = self.ntotal, self.ntotal + len(x)
+            self._room = tuple(_grown(array, at, n) for array in self._room)
+            for i in range(0, len(x), _ENCODED):
+                self._encode(x[i : i + _ENCODED], at + i)
+            held = Snapshot(*(array[:n] for array in self._room))
+            self._swap(extended(self._state.basis.data_ref, x), held)
+
+    def _encode(self, x: F32, at: int) -> None:
+        from ..plane import codec
+
+        codes, squares, scales, ones, vectors = (a[at : at + len(x)] for a in self._room)
+        codec.encode(self._rotated(x), codes, squares, scales, ones)
+        vectors[:] = x
+
+    def reset(self) -> None:
+        """Forget all vectors; the training stays."""
+        with self._writing:
+            self._room = _empty(self.d)
+            held = Snapshot(*_empty(self.d))
+            self._swap(extended("", self._trained()), held)
+
+    def freeze(self) -> None:
+        """From now on `FROZEN` searches see this generation."""
+        self._frozen = self._state
+
+    def _swap(self, data_ref: str, held: Snapshot) -> None:
+        basis = self._state.basis
+        basis = replace(basis, data_ref=data_ref, generation=basis.generation + 1)
+        self._state = _State(basis, held)
+
+    # Searching
+
+    def search(
+        self, x: F32, k: int, consistency: Consistency = Consistency.FRESH, kernel: str = ""
+    ) -> tuple[F32, I64]:
+        """(distances f32[nq, k], ids i64[nq, k]) of x f32[nq, d], nearest first; inf and -1 where
+        there are fewer. `kernel` names who must serve, and is refused if its caps forbid it."""
+        found = self.scan(x, k, consistency, kernel)
+        return found.dists, found.ids
+
+    def scan(
+        self, x: F32, k: int, consistency: Consistency = Consistency.FRESH, kernel: str = ""
+    ) -> ScanResponse:
+        """As `search`, with the candidates that the answer was chosen from."""
+        x, state = self._checked(x), self._at(consistency)
+        if k < 1:
+            raise Refusal(f"k={k} asks for no neighbours.", "k must be at least 1.")
+        ask = dispatch.Ask(len(x), self.d, consistency)
+        chosen = dispatch.choose(self._kernels, ask, kernel)
+        kept = min(k * state.basis.rerank_factor, len(state.held.vectors))
+        request = self.request(x, k, kept, state.held)
+        if not kept or not len(x):
+            return request.blank()
+        self._served.add(chosen.id, len(x))
+        return chosen.scan(request)
+
+    def caps(self, kernel: str) -> KernelCaps:
+        """What an enabled kernel says that it can do."""
+        return next(one.caps() for one in self._kernels if one.id == kernel)
+
+    def request(self, x: F32, k: int, kept: int, held: Snapshot) -> ScanRequest:
+        """What kernels are asked for queries x f32[nq, d]."""
+        from ..plane import codec
+
+        rotated = self._rotated(x)
+        planes = np.empty((len(x), 4, rotated.shape[1] // 64), np.uint64)
+        coefs = np.empty((len(x), 3), np.float32)
+        codec.quantise(rotated, planes, coefs)
+        return ScanRequest(held, x, planes, coefs, k, kept)
+
+    def _at(self, consistency: Consistency) -> _State:
+        if consistency is not Consistency.FROZEN:
+            return self._state
+        if self._frozen is None:
+            raise Refusal("No generation of this index is frozen.", "Call freeze() first.")
+        return self._frozen
+
+    def _rotated(self, x: F32) -> F32:
+        from ..plane import codec
+
+        flips = codec.signs(self.d, self._state.basis.rotation_seed)
+        out = np.empty((len(x), flips.shape[1]), np.float32)
+        codec.rotate(x, self._trained(), flips, out)
+        return out
+
+    def _trained(self) -> F32:
+        if self._centre is None:
+            raise Refusal("The index is not trained.", "Call train(x) with a sample of the data.")
+        return self._centre
+
+    def _checked(self, x: NDArray[Any]) -> F32:
+        if x.ndim != 2 or x.shape[1] != self.d or x.dtype != np.float32:
+            what = f"Vectors of {x.dtype}{list(x.shape)} do not fit float32[n, {self.d}]."
+            raise Refusal(what, f"Pass a two-dimensional array with {self.d} float32 a row.")
+        if not np.isfinite(x).all():
+            row = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
+            raise Refusal(f"Row {row} holds NaN or inf.", "Remove or replace such rows.")
+        return np.ascontiguousarray(x)
+
+    # Disk
+
+    def save(self, path: Path | str) -> None:
+        """Write all to `path`, as a whole or not at all."""
+        state, path = self._state, Path(path)
+        basis = state.basis
+        facts = {"format": FORMAT, "seed": basis.rotation_seed, "data_ref": basis.data_ref}
+        facts |= {"rerank_factor": basis.rerank_factor, "generation": basis.generation}
+        arrays: dict[str, Any] = dict(zip(_NAMES, state.held.arrays(), strict=True))
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), centre=self._trained(), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path | str, kernels: Sequence[str] = ()) -> IndexRaBitQ:
+        """The index saved at `path`. Raises `Refusal` for a file that is damaged or not one."""
+        try:
+            # A zip: each member has its CRC. Numpy leaves what it opened itself open on a fault.
+            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                facts = json.loads(str(file["facts"]))
+                centre, arrays = file["centre"], tuple(file[name] for name in _NAMES)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            what = f"{path} is no index that can be read: {error}."
+            raise Refusal(what, "Save it again from its source.") from None
+        if facts["format"] != FORMAT:
+            what = f"{path} has format {facts['format']}, and {FORMAT} is known here."
+            raise Refusal(what, "Read it with the version that wrote it.")
+        index = cls(len(centre), facts["rerank_factor"], facts["seed"], kernels)
+        basis = replace(index._state.basis, data_ref=facts["data_ref"])
+        index._centre, index._room = centre, arrays
+        index._state = _State(
+            replace(basis, generation=facts["generation"]), Snapshot(*(a[:] for a in arrays))
+        )
+        return index
+
+
+_NAMES = ("codes", "squares", "scales", "ones", "vectors")
+
+
+def _empty(d: int) -> tuple[NDArray[Any], ...]:
+    """No vectors: the arrays of a snapshot without rows."""
+    factors = (np.empty(0, np.float32) for _ in range(3))
+    return np.empty((0, -(-d // 64)), np.uint64), *factors, np.empty((0, d), np.float32)
+
+
+def _grown(array: NDArray[Any], used: int, n: int) -> NDArray[Any]:
+    """Room for n rows. Snapshots keep what they see: rows in use are never written again."""
+    if n <= len(array):
+        return array
+    larger = np.empty((max(n, len(array) * 3 // 2), *array.shape[1:]), array.dtype)
+    larger[:used] = array[:used]
+    return larger
