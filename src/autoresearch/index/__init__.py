@@ -5,7 +5,12 @@ from importlib import import_module
 _HOME = {
     "IndexFlatIP": "flat",
     "IndexFlatL2": "flat",
+    "IndexIVFFlat": "ivfflat",
+    "PROFILES": "ivfflat",
+    "from_faiss": "convert",
+    "kmeans": "clusters",
     "load": "files",
+    "to_faiss": "convert",
 }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from ..errors import Refusal
 from . import storage
 from .flat import IndexFlatIP, IndexFlatL2
+from .ivfflat import IndexIVFFlat
 
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (IndexFlatL2, IndexFlatIP)}
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (IndexFlatL2, IndexFlatIP, IndexIVFFlat)}
 
 
 def load(path: str | os.PathLike[str], check: bool = True) -> Any:

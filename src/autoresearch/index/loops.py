@@ -95,3 +95,18 @@ def scatter(x, labels, places, out, order):
         order[place] = i
         for c in range(x.shape[1]):
             out[place, c] = x[i, c]
+
+
+@njit(nogil=True)
+def radii(x, offsets, centres, out):
+    """out[c] is at least the distance of every vector of list c from its centre, rounded up by
+    more than a sum of f64 loses."""
+    for c in range(centres.shape[0]):
+        most = 0.0
+        for i in range(offsets[c], offsets[c + 1]):
+            total = 0.0
+            for j in range(x.shape[1]):
+                gap = np.float64(x[i, j]) - np.float64(centres[c, j])
+                total += gap * gap
+            most = max(most, total)
+        out[c] = np.float32(np.sqrt(most) * (1 + 1e-6))

@@ -1,0 +1,75 @@
+"""Centres of clusters by mini-batch k-means; knows vectors and the engine, nothing of lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import Refusal
+from . import arguments, engine
+from .arguments import F32, I64
+
+PER_CENTRE = 256  # vectors that a centre is learnt from at most, as in faiss
+LEAST_BATCH = 4096
+MOST_LISTS = 1024
+
+
+def default_lists(n: int) -> int:
+    """min(1024, sqrt(n)), at least 1."""
+    return max(1, min(MOST_LISTS, int(n**0.5)))
+
+
+def kmeans(x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1) -> F32:
+    """Centres f32[k, d] of x f32[n, d]: mini-batches, each centre the mean of what a pass gave it
+    (Sculley, "Web-scale k-means clustering", WWW 2010).
+
+    A sample of 256 vectors a centre is used where there are more. A centre that a pass left empty
+    is set beside the fullest. The same seed gives the same centres. Refusal where n < k.
+    """
+    x = np.asarray(x)
+    x = arguments.vectors(x, x.shape[-1] if x.ndim else 0)
+    k = arguments.count(k)
+    if len(x) < k:
+        what = f"{len(x)} vectors cannot make {k} clusters."
+        raise Refusal(what, f"Train with at least {k}, better {39 * k} vectors, or make fewer.")
+    rng = np.random.default_rng(seed)
+    x = x[rng.permutation(len(x))[: PER_CENTRE * k]]
+    centres = x[:k].copy()
+    for _ in range(passes):
+        centres = _passed(x[rng.permutation(len(x))], centres, rng, threads)
+    return centres
+
+
+def _passed(x: F32, centres: F32, rng: np.random.Generator, threads: int) -> F32:
+    """Centres after one look at all of x, moved after every batch."""
+    from .loops import add_up
+
+    k, d = centres.shape
+    sums, counts = np.zeros((k, d)), np.zeros(k, np.int64)
+    size = max(LEAST_BATCH, 16 * k)
+    for at in range(0, len(x), size):
+        batch = x[at : at + size]
+        add_up(batch, nearest(batch, centres, threads), sums, counts)
+        some = counts > 0
+        centres[some] = sums[some] / counts[some, None]
+    return _split(centres, counts, rng)
+
+
+def nearest(x: F32, centres: F32, threads: int = 1) -> I64:
+    """The number i64[n] of the nearest centre of each vector."""
+    found: I64 = engine.Rows(centres).search(x, 1, threads)[1]
+    return found.ravel()
+
+
+def _split(centres: F32, counts: I64, rng: np.random.Generator) -> F32:
+    """Sets each centre without vectors beside the fullest, which gives it half."""
+    for empty in np.flatnonzero(counts == 0):
+        full = int(counts.argmax())
+        push = rng.standard_normal(centres.shape[1], np.float32) / 1024
+        scale = np.abs(centres[full]).mean() + np.float32(1e-6)
+        centres[empty] = centres[full] + push * scale
+        centres[full] -= push * scale
+        counts[empty] = counts[full] // 2
+        counts[full] -= counts[empty]
+    return centres

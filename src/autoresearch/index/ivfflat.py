@@ -1,0 +1,234 @@
+"""Exact distances within the lists near a query, with the names of faiss's IndexIVFFlat.
+
+Knows lists and when to look at which; the kernel of ivf-flat (`engine`) does the looking.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import Refusal
+from . import arguments, engine, storage
+from .arguments import F32, I64
+from .clusters import default_lists, kmeans
+from .lists import Lists, Packed
+from .probing import Probes, limited, surely_farther
+
+MODES = ("auto", "matrix", "csr")
+THRESHOLD = 8.0  # queries a list gets on average, at 512 lists, from which `auto` takes `csr`
+CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
+FIRST = 4  # one probe in four is searched before radii may spare the others
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`prune`: skip lists that cannot hold a nearer vector, exactly; `share`: of the vectors that
+    `nprobe` lists hold on average, how many are read (1 is no limit)."""
+
+    prune: bool = False
+    share: float = 1.0
+
+
+PROFILES = {
+    "exact": Profile(),
+    "speed": Profile(prune=True),
+    "approx_quality": Profile(share=0.75),
+    "approx_balanced": Profile(share=0.5),
+    "approx_fast": Profile(share=0.25),
+}
+
+
+class IndexIVFFlat:
+    """Squared L2 distances to all vectors of the `nprobe` lists nearest to a query.
+
+    `nlist` is min(1024, sqrt(n)) of the training vectors unless given. `search_mode`: `matrix` goes
+    query by query, `csr` list by list with all queries that probe it, `auto` by how many a list
+    gets. `max_codes` reads lists in order of nearness until so many vectors were read, the first
+    always and each to its end; 0 is no limit. `profile` names one of `PROFILES`; a `max_codes`
+    stands above its share. Searching is thread-safe and releases the GIL; adding is neither.
+    """
+
+    kind = "ivf-flat"
+    missing = np.float32(np.inf)
+
+    def __init__(self, d: int, nlist: int | None = None, seed: int = 0) -> None:
+        self.d = arguments.components(d)
+        self.nlist = 0 if nlist is None else arguments.count(nlist, "nlist")
+        self.seed = seed
+        self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
+        self.search_mode, self.profile = "auto", "exact"
+        self._lists: Lists | None = None
+        self._coarse: engine.Rows | None = None
+
+    # What it holds
+
+    @property
+    def is_trained(self) -> bool:
+        return self._lists is not None
+
+    @property
+    def ntotal(self) -> int:
+        return self._lists.total if self._lists else 0
+
+    @property
+    def lists(self) -> Packed:
+        """All lists, packed: vectors, ids, offsets and centres."""
+        arguments.trained(self.is_trained)
+        assert self._lists
+        return self._lists.ready()
+
+    def reconstruct(self, i: int) -> F32:
+        """A copy of a vector with the id `i`."""
+        held = self.lists
+        places = np.flatnonzero(held.ids == i)
+        if not len(places):
+            what = f"No vector has the id {i!r}."
+            raise Refusal(what, "Ask for an id that was added.")
+        return np.array(held.vectors[places[0]])
+
+    # Filling
+
+    def train(self, x: Any) -> None:
+        """Learn the centres of the lists from x f32[n, d]."""
+        x = arguments.vectors(x, self.d)
+        if self.ntotal:
+            raise Refusal("The index holds vectors.", "Call reset() before training anew.")
+        nlist = self.nlist or default_lists(len(x))
+        self.place(kmeans(x, nlist, self.seed, threads=self.num_threads))
+
+    def place(self, centres: Any) -> None:
+        """Take centres f32[nlist, d] as they are, with empty lists."""
+        centres = arguments.vectors(centres, self.d, "centres").copy()
+        self.nlist = len(centres)
+        self._lists, self._coarse = Lists.empty(centres), engine.Rows(centres)
+
+    def add(self, x: Any) -> None:
+        """Vectors f32[n, d], with ids from ntotal on."""
+        x = arguments.vectors(x, self.d)
+        self.add_with_ids(x, np.arange(self.ntotal, self.ntotal + len(x)))
+
+    def add_with_ids(self, x: Any, ids: Any) -> None:
+        """Vectors f32[n, d] with ids i64[n]; an id may stand for several. They are packed when
+        next searched or saved, in one pass over all."""
+        arguments.trained(self.is_trained)
+        assert self._lists and self._coarse
+        x = arguments.vectors(x, self.d)
+        ids = arguments.names(ids, len(x))
+        _, labels = self._coarse.search(x, 1, self.num_threads)
+        self._lists.waiting.append((x.copy(), ids, labels[:, 0]))
+
+    def reset(self) -> None:
+        """Forget all vectors; the centres stay."""
+        if self._lists:
+            self._lists = Lists.empty(self._lists.packed.centres)
+
+    # Searching
+
+    def search(self, q: Any, k: int) -> tuple[F32, I64]:
+        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
+        -1 where the lists hold fewer."""
+        q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
+        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
+        step = max(1, CHUNK // self._probed())
+        for at in range(0, len(q), step):
+            part = slice(at, at + step)
+            probes = self._probes(q[part], held)
+            self._searched(held, q[part], probes, ids[part], dists[part])
+        return dists, ids
+
+    def _searched(self, held: Packed, q: F32, probes: Probes, ids: I64, dists: F32) -> None:
+        first = max(1, probes.lists.shape[1] // FIRST)
+        if not self._profile().prune or first == probes.lists.shape[1]:
+            self._scan(held, q, probes.lists, ids, dists)
+            return
+        from .loops import merge_nearest
+
+        self._scan(held, q, probes.lists[:, :first], ids, dists)
+        rest = surely_farther(held, q, probes.after(first), dists[:, -1])
+        if (rest == held.nowhere).all():
+            return
+        more_ids, more = np.empty_like(ids), np.empty_like(dists)
+        self._scan(held, q, rest, more_ids, more)
+        merge_nearest(ids, dists, more_ids, more)
+
+    def _scan(self, held: Packed, q: F32, probes: I64, ids: I64, dists: F32) -> None:
+        """Leaves the nearest of the lists probed, as ids."""
+        _, scratch, run = engine.listed()
+        state, probes = held.state, np.ascontiguousarray(probes)
+        alone = self._alone(len(q), probes.shape[1])
+
+        def part(begin: int, end: int) -> None:
+            at = slice(begin, end)
+            run(state, scratch(state), q[at], probes[at], alone, ids[at], dists[at])
+
+        costs = held.sizes[probes].sum(1) + 1.0
+        engine.spread(part, engine.shares(costs, self.num_threads))
+        found = ids >= 0
+        ids[found] = held.ids[ids[found]]
+
+    def _alone(self, nq: int, nprobe: int) -> bool:
+        """Whether to go query by query."""
+        if self.search_mode not in MODES:
+            what = f"search_mode is {self.search_mode!r}."
+            raise Refusal(what, f"Choose one of {', '.join(MODES)}.")
+        if self.search_mode == "auto":
+            return nq * nprobe / self.nlist < THRESHOLD * self.nlist / 512
+        return self.search_mode == "matrix"
+
+    def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
+        """All vectors of the lists probed at a squared distance below `radius`: limits
+        i64[nq + 1], then distances and ids, those of query i from limits[i] on."""
+        from .loops import distances
+        from .ranges import in_range
+
+        q, held = arguments.vectors(q, self.d, "q"), self.lists
+        bounds = np.stack([held.offsets[:-1], held.offsets[1:]], 1)
+        spans = (bounds[row].tolist() for row in self._probes(q, held).lists)
+        near = np.float32(radius)
+        limits, found, places = in_range(q, held.vectors, distances, lambda s: s < near, spans)
+        return limits, found, held.ids[places]
+
+    def _probes(self, q: F32, held: Packed) -> Probes:
+        """The lists that each query reads, nearest first."""
+        assert self._coarse
+        dists, lists = self._coarse.search(q, self._probed(), self.num_threads)
+        return limited(held, Probes(lists, dists), self._most(held))
+
+    def _probed(self) -> int:
+        return min(arguments.count(self.nprobe, "nprobe"), self.nlist)
+
+    def _most(self, held: Packed) -> int:
+        """How many vectors a query reads at most, to the end of a list; 0 is no limit."""
+        share = self._profile().share
+        if self.max_codes or share == 1:
+            return self.max_codes
+        return max(1, round(share * self._probed() * len(held.ids) / self.nlist))
+
+    def _profile(self) -> Profile:
+        if self.profile not in PROFILES:
+            what = f"profile is {self.profile!r}."
+            raise Refusal(what, f"Choose one of {', '.join(PROFILES)}.")
+        return PROFILES[self.profile]
+
+    # Keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        held = self.lists
+        settings = {name: getattr(self, name) for name in ("nprobe", "max_codes", "profile")}
+        head = {"kind": self.kind, "d": self.d} | settings
+        names = ("centres", "offsets", "ids", "vectors")
+        storage.save(path, head, {name: getattr(held, name) for name in names})
+
+    @classmethod
+    def restored(cls, head: dict[str, Any], arrays: dict[str, Any]) -> Self:
+        """The index of a file; its vectors stay in the file until they are read."""
+        made = cls(head["d"])
+        made.place(arrays["centres"])
+        made._lists = Lists(Packed(**arrays))
+        for name in ("nprobe", "max_codes", "profile"):
+            setattr(made, name, head[name])
+        return made

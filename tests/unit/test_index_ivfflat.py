@@ -1,0 +1,288 @@
+"""IVFFlat against faiss with the same centres, lists and limits; every edge, and every refusal."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch.errors import Refusal
+from autoresearch.index import PROFILES, IndexIVFFlat, from_faiss, kmeans, load, to_faiss
+from autoresearch.index import ivfflat as module
+
+D = 6
+
+
+def drawn(seed, n, d=D):
+    """Small whole numbers about a few centres: distances are exact, and there are ties."""
+    rng = np.random.default_rng(seed)
+    centres = rng.integers(-20, 21, (5, d))
+    return (centres[rng.integers(0, 5, n)] + rng.integers(-3, 4, (n, d))).astype(np.float32)
+
+
+def made(n, nlist, ids=None, seed=0):
+    index = IndexIVFFlat(D, nlist)
+    index.place(kmeans(drawn(seed, max(n, 8 * nlist)), nlist))
+    x = drawn(seed, n)
+    index.add(x) if ids is None else index.add_with_ids(x, ids)
+    return index, x
+
+
+def same(ours, theirs, index, q):
+    """Equal distances, and an id that differs is at an equal distance."""
+    (dists, ids), (found, names) = ours, theirs
+    assert np.array_equal(dists, np.where(names < 0, np.float32(np.inf), found))
+    assert np.array_equal(ids < 0, names < 0)
+    held = index.lists
+    for i, j in zip(*np.nonzero(ids != names), strict=True):
+        apart = ((held.vectors[held.ids == ids[i, j]] - q[i]) ** 2).sum(1)
+        assert dists[i, j] in apart
+
+
+@pytest.fixture(scope="module")
+def twins():
+    pytest.importorskip("faiss")
+    index, _ = made(700, 13)
+    return index, to_faiss(index)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 13),
+    st.integers(1, 40),
+    st.integers(0, 9),
+    st.sampled_from(module.MODES),
+    st.sampled_from(["exact", "speed"]),
+    st.integers(1, 2),
+    st.integers(0, 99),
+)
+def test_against_faiss(twins, nprobe, k, nq, mode, profile, threads, seed):
+    index, theirs = twins
+    index.nprobe = theirs.nprobe = nprobe
+    index.search_mode, index.profile, index.num_threads = mode, profile, threads
+    index.max_codes = theirs.max_codes = 0
+    q = drawn(seed, nq)
+    same(index.search(q, k), theirs.search(q, k), index, q)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 13), st.integers(1, 701), st.sampled_from([-1, 0, 1]), st.integers(0, 99))
+def test_max_codes_against_faiss(twins, nprobe, most, by, seed):
+    """faiss cuts the list that a limit falls into, here it is read to its end: at that end the two
+    must agree."""
+    index, theirs = twins
+    index.nprobe = theirs.nprobe = nprobe
+    index.profile, q = "exact", drawn(seed, 1)
+    sizes = index.lists.sizes[theirs.quantizer.search(q, nprobe)[1][0]]
+    ends = np.cumsum(sizes)
+    limit = max(1, int(ends[min(most % nprobe, nprobe - 1)]) + by)
+    read = ends[np.searchsorted(ends, limit)] if limit <= ends[-1] else ends[-1]
+    index.max_codes, theirs.max_codes = limit, max(1, int(read))
+    same(index.search(q, 10), theirs.search(q, 10), index, q)
+    theirs.max_codes = index.max_codes = 0
+
+
+def test_limits_at_the_end_of_a_list():
+    """Three lists of four vectors: one more than the end of a list reads the next one."""
+    index = IndexIVFFlat(1, 3)
+    index.place(np.float32([[0], [10], [20]]))
+    index.add(np.float32([[0], [1], [2], [3], [10], [11], [12], [13], [20], [21], [22], [23]]))
+    index.nprobe, q = 3, np.float32([[0]])
+    for most, read in ((1, 4), (3, 4), (4, 4), (5, 8), (7, 8), (8, 8), (9, 12), (12, 12), (99, 12)):
+        index.max_codes = most
+        dists, ids = index.search(q, 12)
+        assert (ids >= 0).sum() == read, most
+        assert np.isinf(dists[0, read:]).all()
+
+
+def test_no_limit_reached_is_the_same_route(twins, monkeypatch):
+    index, _ = twins
+    index.nprobe, q = 5, drawn(3, 4)
+    asked = []
+    monkeypatch.setattr(index, "_scan", lambda _h, _q, probes, *_: asked.append(probes.copy()))
+    for index.max_codes in (0, 700):
+        index.search(q, 3)
+    index.max_codes = 0
+    assert np.array_equal(*asked)
+
+
+def test_pruning_reads_less_and_finds_the_same(monkeypatch):
+    index, _ = made(900, 20)
+    index.nprobe, q = 20, drawn(0, 30)
+    whole = index.search(q, 5)
+    asked, scan = [], index._scan
+    monkeypatch.setattr(index, "_scan", lambda *a: (asked.append(a[2].copy()), scan(*a))[1])
+    index.profile = "speed"
+    dists, _ = index.search(q, 5)
+    assert np.array_equal(dists, whole[0])
+    assert (asked[1] == index.lists.nowhere).mean() > 0.5
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles(profile):
+    index, _ = made(900, 20)
+    index.nprobe, index.profile = 8, profile
+    q = drawn(0, 30)
+    read = index.lists.sizes[index._probes(q, index.lists).lists].sum(1)
+    share = PROFILES[profile].share
+    assert (read >= share * 8 * 900 / 20).all() or share == 1
+    assert (index.search(q, 1)[1] >= 0).all()
+
+
+def test_auto_goes_by_queries_per_list():
+    index, _ = made(600, 16)
+    index.nprobe = 4
+    fewest = int(module.THRESHOLD * 16 / 512 * 16 / 4)
+    assert index._alone(max(0, fewest - 1), 4) and not index._alone(fewest + 1, 4)
+    index.search_mode = "magic"
+    with pytest.raises(Refusal, match="search_mode"):
+        index.search(drawn(0, 1), 1)
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 13), st.integers(0, 4), st.integers(-5, 400))
+def test_ranges_against_faiss(twins, nprobe, nq, radius):
+    index, theirs = twins
+    index.nprobe = theirs.nprobe = nprobe
+    index.max_codes, index.profile = 0, "exact"
+    q = drawn(5, nq)
+    limits, dists, ids = index.range_search(q, radius)
+    their_limits, found, names = theirs.range_search(q, radius)
+    assert limits.tolist() == their_limits.tolist()
+    for a, b in pairwise(limits.tolist()):
+        ours, other = np.lexsort((ids[a:b], dists[a:b])), np.lexsort((names[a:b], found[a:b]))
+        assert np.array_equal(ids[a:b][ours], names[a:b][other])
+        assert np.array_equal(dists[a:b][ours], found[a:b][other])
+
+
+def test_ids_of_ones_own():
+    ids = np.arange(300) // 2 * 7
+    index, x = made(300, 8, ids)
+    index.nprobe = 8
+    _, found = index.search(x, 1)
+    at_zero = [{int(i) for i in ids[(x == row).all(1)]} for row in x]
+    assert all(int(f) in some for f, some in zip(found[:, 0], at_zero, strict=True))
+    assert np.array_equal(index.reconstruct(14), x[4]) or np.array_equal(
+        index.reconstruct(14), x[5]
+    )
+
+
+def test_adding_goes_on_after_a_search():
+    index, x = made(300, 8)
+    index.search(x[:2], 3)
+    index.add(x[:50] + 1000)
+    index.nprobe, before = 8, index.ntotal
+    dists, ids = index.search(x[:50] + 1000, 1)
+    assert before == 350 and (dists == 0).all() and (ids >= 300).all()
+    index.reset()
+    assert index.ntotal == 0 and index.is_trained and (index.search(x, 2)[1] == -1).all()
+    index.add(x[:5])
+    assert sorted(index.search(x[:1], 5)[1][0].tolist())[-1] <= 4
+
+
+def test_empty_lists_and_more_than_there_is():
+    index = IndexIVFFlat(2, 3)
+    index.place(np.float32([[0, 0], [9, 9], [50, 50]]))
+    index.add(np.float32([[0, 1]]))
+    index.nprobe = 7
+    dists, ids = index.search(np.float32([[0, 0], [60, 60]]), 3)
+    assert ids.tolist() == [[0, -1, -1]] * 2
+    assert dists[0].tolist() == [1, np.inf, np.inf]
+    index.nprobe = 1
+    assert index.search(np.float32([[60, 60]]), 3)[1].tolist() == [[-1, -1, -1]]
+
+
+def test_huge_batches_hold_few_probes(monkeypatch):
+    index, _ = made(500, 10)
+    index.nprobe, q = 10, drawn(1, 300)
+    whole = index.search(q, 4)
+    monkeypatch.setattr(module, "CHUNK", 10 * 7)
+    for ours, theirs in zip(index.search(q, 4), whole, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_threads_share_an_index():
+    index, _ = made(800, 16)
+    q, index.nprobe = drawn(2, 64), 6
+    index.add(drawn(9, 100))  # packed by whichever thread searches first
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: index.search(q, 7), range(8)))
+    alone = index.search(q, 7)
+    assert all(np.array_equal(dists, alone[0]) for dists, _ in found)
+
+
+def test_training():
+    x = drawn(0, 400)
+    first, again = kmeans(x, 9), kmeans(x, 9)
+    assert np.array_equal(first, again) and first.shape == (9, D)
+    index = IndexIVFFlat(D)
+    index.train(x)
+    assert index.nlist == 20
+    index.add(x)
+    assert (index.lists.sizes[:-1] > 0).mean() > 0.5
+    with pytest.raises(Refusal, match="reset"):
+        index.train(x)
+
+
+def test_means_beat_a_random_choice():
+    x = np.random.default_rng(0).standard_normal((4000, 8)).astype(np.float32)
+
+    def error(centres):
+        return ((x[:, None] - centres) ** 2).sum(-1).min(1).mean()
+
+    assert error(kmeans(x, 32)) < 0.85 * error(x[:32])
+
+
+def test_equal_vectors_leave_no_centre_undefined():
+    centres = kmeans(np.ones((50, 3), np.float32), 4)
+    assert np.isfinite(centres).all()
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda i, _: i.add(np.zeros((1, D), np.float32)), "trained"),
+        (lambda i, _: i.search(np.zeros((1, D), np.float32), 1), "trained"),
+        (lambda i, _: i.train(np.zeros((2, D), np.float32)), "2 vectors"),
+        (lambda _, i: i.search(np.zeros((1, D + 1), np.float32), 1), "shape"),
+        (lambda _, i: i.search(np.zeros((1, D)), 1), "float64"),
+        (lambda _, i: i.search(np.full((1, D), np.nan, np.float32), 1), "NaN"),
+        (lambda _, i: i.search(np.zeros((1, D), np.float32), 0), "k is 0"),
+        (lambda _, i: i.add_with_ids(np.zeros((2, D), np.float32), [1]), "ids"),
+        (lambda _, i: i.add_with_ids(np.zeros((1, D), np.float32), [-1]), "negative"),
+        (lambda _, i: i.reconstruct(10**6), "no vector|No vector"),
+    ],
+)
+def test_refusals(act, told):
+    with pytest.raises(Refusal, match=told):
+        act(IndexIVFFlat(D, 4), made(50, 4)[0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("nprobe", 0), ("profile", "fastest")])
+def test_settings_are_checked_when_used(name, value):
+    index, x = made(50, 4)
+    setattr(index, name, value)
+    with pytest.raises(Refusal, match=name):
+        index.search(x, 1)
+
+
+def test_saved_and_loaded(tmp_path):
+    index, x = made(300, 8, np.arange(300) * 3)
+    index.nprobe, index.profile = 3, "speed"
+    index.save(tmp_path / "an.index")
+    again = load(tmp_path / "an.index")
+    assert (again.nprobe, again.profile, again.ntotal) == (3, "speed", 300)
+    for ours, theirs in zip(again.search(x, 5), index.search(x, 5), strict=True):
+        assert np.array_equal(ours, theirs)
+    again.add(x[:10])
+    assert again.ntotal == 310
+
+
+def test_there_and_back(twins):
+    index, theirs = twins
+    back = from_faiss(theirs)
+    for name in ("vectors", "ids", "offsets", "centres"):
+        assert np.array_equal(getattr(back.lists, name), getattr(index.lists, name)), name
+    assert back.nprobe == theirs.nprobe
