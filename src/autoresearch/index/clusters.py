@@ -35,7 +35,7 @@ def kmeans(x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1) -> 
         raise Refusal(what, f"Train with at least {k}, better {39 * k} vectors, or make fewer.")
     rng = np.random.default_rng(seed)
     x = x[rng.permutation(len(x))[: PER_CENTRE * k]]
-    centres = x[:k].copy()
+    centres: F32 = x[:k].copy()
     for _ in range(passes):
         centres = _passed(x[rng.permutation(len(x))], centres, rng, threads)
     return centres
