@@ -22,11 +22,14 @@ PARCEL = Parcel("project", "commit", b"bundle")
 def cluster():
     from ray.cluster_utils import Cluster
 
+    os.environ.update(engine.NODES)
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(3):
         made.add_node(num_cpus=1, resources={engine.SLOT: 1})
     yield made
     made.shutdown()
+    for name in engine.NODES:
+        del os.environ[name]
 
 
 def jobs(count: int) -> list[Job]:

@@ -6,6 +6,7 @@
 import subprocess
 from dataclasses import replace
 
+import psutil
 import pytest
 from fake import SEED, Toy
 
@@ -201,3 +202,12 @@ def test_a_missing_ray_is_a_refusal(monkeypatch):
 
 def test_what_is_committed_stands_in_where_nothing_was_measured(toy):
     assert run._Home.open(toy.root, print).incumbent("toy") == SEED.encode()
+
+
+def test_a_worker_that_must_give_way_does_not_measure(monkeypatch):
+    here = psutil.Process()
+    monkeypatch.setattr(psutil.Process, "nice", lambda _: 15)
+    engine.urgent()
+    monkeypatch.setattr(psutil.Process, "nice", lambda process: 15 * (process.pid == here.pid))
+    with pytest.raises(Refusal, match="niceness 15"):
+        engine.urgent()
