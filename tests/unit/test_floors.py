@@ -85,8 +85,9 @@ FLOORS = (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
             *("index.arguments", "index.storage", "index.engine", "index.loops", "index.ranges"),
-            *("index.flat", "index.clusters", "index.lists", "index.probing", "index.ivfflat"),
-            *("index.convert", "index.files"),
+            *("index.flat", "index.clusters", "index.lists", "index.probing", "index.inverted"),
+            *("index.ivfflat", "index.tables", "index.scan", "index.quantizer", "index.coded"),
+            *("index.ivfpq", "index.convert", "index.files"),
             *("plane.contract", "index.rabitq", "index", "plane.verdict", "plane.workload"),
             *("plane.accept", "plane"),
         ),
@@ -105,7 +106,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
-    *("product.child", "index.loops"),
+    *("product.child", "index.loops", "index.tables", "index.scan"),
     *("plane.codec", "plane.plain", "plane.vector", "plane.device"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}

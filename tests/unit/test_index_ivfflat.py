@@ -125,7 +125,7 @@ def test_profiles(profile):
     index, _ = made(900, 20)
     index.nprobe, index.profile = 8, profile
     q = drawn(0, 30)
-    read = index.lists.sizes[index._probes(q, index.lists).lists].sum(1)
+    read = index.lists.sizes[index._read(q, index.lists).lists].sum(1)
     share = PROFILES[profile].share
     assert (read >= share * 8 * 900 / 20).all() or share == 1
     assert (index.search(q, 1)[1] >= 0).all()

@@ -6,6 +6,7 @@ _HOME = {
     "IndexFlatIP": "flat",
     "IndexFlatL2": "flat",
     "IndexIVFFlat": "ivfflat",
+    "IndexIVFPQ": "ivfpq",
     "PROFILES": "ivfflat",
     "from_faiss": "convert",
     "kmeans": "clusters",

@@ -5,8 +5,9 @@ Knows entry points of targets (`ivf-partition`, `ivf-flat`), never how a kernel 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -87,9 +88,22 @@ def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
 
 
 def spread(part: Callable[[int, int], None], runs: Sequence[tuple[int, int]]) -> None:
-    """`part` over every run of queries, each in a thread of its own."""
-    if len(runs) == 1:
+    """`part` over every run of queries, the first here and each other in a thread of its own."""
+    if not runs:
+        return
+    others = [_pool(len(runs) - 1).submit(part, *run) for run in runs[1:]]
+    try:
         part(*runs[0])
-    elif runs:
-        with ThreadPoolExecutor(len(runs)) as pool:
-            list(pool.map(lambda run: part(*run), runs))
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting two takes longer than many searches."""
+    return ThreadPoolExecutor(threads, "autoresearch")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arguments import F32, I64
-from .lists import Packed
+from .lists import Packed, Runs
 
 # Of |q|^2 + |c|^2: ten times what the kernels may err by, on both sides of the comparison.
 MARGIN = np.float32(1e-4)
@@ -25,7 +25,7 @@ class Probes:
         return Probes(self.lists[:, first:], self.dists[:, first:])
 
 
-def limited(held: Packed, probes: Probes, most: int) -> Probes:
+def limited(held: Runs, probes: Probes, most: int) -> Probes:
     """The lists that begin before `most` vectors were read, the others dropped: faiss's rule for
     `max_codes`, but no list is cut. 0 is no limit."""
     if most <= 0:
