@@ -23,6 +23,8 @@ class Coded(Runs):
     """Row i, of the list that offsets name as in `Packed`, has the codes
     blocks[i // 64, :, i % 64]; they quantise its vector's gap from the list's centre.
 
+    The last block holds no row: loops take two at a time.
+
     blocks u8[blocks, M, 64], terms f32[64 * blocks] (see `scan`), ids i64[n],
     offsets i64[nlist + 2], centres f32[nlist, d], centroids f32[M, K, ds].
     """
@@ -71,7 +73,7 @@ class Coded(Runs):
         from .tables import fill_blocks, fill_terms
 
         n, M = rows.shape
-        blocks = np.zeros((-(-n // ROWS), M, ROWS), np.uint8)
+        blocks = aligned(-(-n // ROWS) + 1, M)
         terms = np.zeros(len(blocks) * ROWS, np.float32)
         fill_blocks(rows, blocks)
         quantizer, apart = self.quantizer, self.centres - self.middle
@@ -84,7 +86,7 @@ class Coded(Runs):
     @classmethod
     def empty(cls, centres: F32, centroids: F32) -> Coded:
         M, none = len(centroids), np.empty(0, np.int64)
-        blocks, terms = np.empty((0, M, ROWS), np.uint8), np.empty(0, np.float32)
+        blocks, terms = np.zeros((1, M, ROWS), np.uint8), np.zeros(ROWS, np.float32)
         return cls(blocks, terms, none, np.zeros(len(centres) + 2, np.int64), centres, centroids)
 
 
@@ -92,3 +94,10 @@ def _shown(array: Any) -> Any:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def aligned(blocks: int, M: int) -> U8:
+    """Zeros u8[blocks, M, 64] from a multiple of 64 on: no load straddles two lines of a cache."""
+    room = np.zeros(blocks * M * ROWS + ROWS, np.uint8)
+    begin = -room.ctypes.data % ROWS
+    return room[begin : begin + blocks * M * ROWS].reshape(blocks, M, ROWS)
