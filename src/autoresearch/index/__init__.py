@@ -7,6 +7,7 @@ _HOME = {
     "IndexFlatL2": "flat",
     "IndexIVFFlat": "ivfflat",
     "IndexIVFPQ": "ivfpq",
+    "IndexRaBitQ": "rabitq",
     "PROFILES": "ivfflat",
     "from_faiss": "convert",
     "kmeans": "clusters",

@@ -10,8 +10,9 @@ from . import storage
 from .flat import IndexFlatIP, IndexFlatL2
 from .ivfflat import IndexIVFFlat
 from .ivfpq import IndexIVFPQ
+from .rabitq import IndexRaBitQ
 
-KNOWN = (IndexFlatL2, IndexFlatIP, IndexIVFFlat, IndexIVFPQ)
+KNOWN = (IndexFlatL2, IndexFlatIP, IndexIVFFlat, IndexIVFPQ, IndexRaBitQ)
 KINDS: dict[str, Any] = {kind.kind: kind for kind in KNOWN}
 
 
