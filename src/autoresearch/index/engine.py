@@ -79,17 +79,20 @@ class Rows:
 
 def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
     """Cuts of the queries into at most `parts` runs of about the same cost; none is empty."""
+    if parts == 1 or len(costs) < 2:  # most calls: the sums take longer than a short search
+        return [(0, len(costs))] if len(costs) else []
     ends = np.cumsum(costs)
-    if not len(ends):
-        return []
     wanted = ends[-1] * np.arange(1, parts) / parts
     cuts = [0, *np.searchsorted(ends, wanted, side="right").tolist(), len(ends)]
     return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
 def spread(part: Callable[[int, int], None], runs: Sequence[tuple[int, int]]) -> None:
-    """`part` over every run of queries, the first here and each other in a thread of its own."""
-    if not runs:
+    """`part` over every run of queries, the first here and each other in a thread of its own; no
+    part may spread further."""
+    if len(runs) < 2:
+        for run in runs:
+            part(*run)
         return
     others = [_pool(len(runs) - 1).submit(part, *run) for run in runs[1:]]
     try:
