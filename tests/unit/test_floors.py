@@ -84,9 +84,9 @@ FLOORS = (
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
-            *("index.arguments", "index.storage", "index.engine", "index.loops", "index.ranges"),
-            *("index.flat", "index.clusters", "index.lists", "index.probing", "index.inverted"),
-            *("index.ivfflat", "index.tables", "index.scan", "index.quantizer", "index.coded"),
+            *("index.arguments", "index.storage", "index.loops", "index.tables", "index.scan"),
+            *("index.engine", "index.ranges", "index.flat", "index.clusters", "index.lists"),
+            *("index.probing", "index.inverted", "index.ivfflat", "index.quantizer", "index.coded"),
             *("index.ivfpq", "index.convert", "plane.contract", "index.rabitq", "index.files"),
             *("index", "plane.verdict", "plane.workload", "plane.accept", "plane"),
         ),

@@ -51,11 +51,7 @@ class Coded(Runs):
         """What `scan` takes; all are read-only, as those of a file are: one compiled form."""
         most = np.float32(np.abs(self.terms).max(initial=0))
         arrays = (self.quantizer.columns, self.blocks, self.terms, self.offsets, self.ids)
-        return *map(_shown, arrays), most
-
-    def asked(self, q: F32) -> F32:
-        """Queries f32[nq, d] as the loops take them."""
-        return (q - self.middle) * np.float32(-2)
+        return *map(_shown, (*arrays, self.middle)), most
 
     @property
     def rows(self) -> U8:

@@ -1,13 +1,14 @@
 """The promoted kernels behind drivers that release the GIL, and the threads that call them.
 
-Knows entry points of targets (`ivf-partition`, `ivf-flat`), never how a kernel lays out its state.
+Knows entry points of targets (`ivf-partition`, `ivf-flat`) and of `scan`, never how a kernel lays
+out its state.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -57,6 +58,28 @@ def listed() -> tuple[Any, Any, Run]:
     return kernel.prepare, kernel.scratch, run
 
 
+@cache
+def coded() -> Run:
+    """A driver of ivf-partition and then of `scan`, in one step without the GIL."""
+    import numba
+
+    from .loops import limit
+    from .scan import search
+
+    select = kernels.product("ivf-partition").select
+
+    @numba.njit(nogil=True)
+    def run(coarse, scratch, state, bounded, nprobe, most, q, ids, dists):  # type: ignore[no-untyped-def]
+        probes = np.empty((q.shape[0], nprobe), np.int64)
+        bases = np.empty((q.shape[0], nprobe), np.float32)
+        select(coarse, scratch, q, nprobe, probes, bases)
+        if most > 0:
+            limit(probes, state[3], most)
+        search(state, bounded, q, probes, bases, ids, dists)
+
+    return run
+
+
 class Rows:
     """Vectors packed for `nearest`; threads share the state and each has its own scratch."""
 
@@ -98,9 +121,9 @@ def spread(part: Callable[[int, int], None], runs: Sequence[tuple[int, int]]) ->
     try:
         part(*runs[0])
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        failures = [other.exception() for other in others]  # waits
+    for failure in filter(None, failures):
+        raise failure
 
 
 @cache

@@ -86,31 +86,31 @@ class IndexIVFPQ(Inverted):
     def search(self, q: Any, k: int) -> tuple[F32, I64]:
         """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
         -1 where the lists hold fewer."""
+        from . import scan
+
         q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
         dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        step = max(1, CHUNK // self._probed())
+        coarse, nprobe, run = self._coarse, self._probed(), engine.coded()
+        assert coarse
+        bounded = scan.BOUNDED and self.M <= scan.MOST
+        step = max(1, CHUNK // nprobe)
 
         def part(begin: int, end: int) -> None:
+            scratch = coarse.scratch(coarse.state)
             for at in range(begin, end, step):
                 own = slice(at, min(at + step, end))
-                self._part(held, q[own], ids[own], dists[own])
+                some = (q[own], ids[own], dists[own])
+                run(coarse.state, scratch, held.state, bounded, nprobe, self.max_codes, *some)
 
         engine.spread(part, engine.shares(np.ones(len(q)), self.num_threads))
         return dists, ids
-
-    def _part(self, held: Coded, q: F32, ids: I64, dists: F32) -> None:
-        from . import scan
-
-        probes = self._probes(q, held, self.max_codes, 1)
-        bounded = scan.BOUNDED and self.M <= scan.MOST
-        scan.search(held.state, bounded, held.asked(q), probes.lists, probes.dists, ids, dists)
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits
         i64[nq + 1], then distances and ids, those of query i from limits[i] on."""
         q, held = arguments.vectors(q, self.d, "q"), self.lists
         probes = self._probes(q, held, self.max_codes, self.num_threads)
-        rows = zip(held.asked(q), probes.lists, probes.dists, strict=True)
+        rows = zip(q, probes.lists, probes.dists, strict=True)
         found = [_within(held, *row, np.float32(radius)) for row in rows]
         limits = np.cumsum([0, *(len(ids) for _, ids in found)], dtype=np.int64)
         dists, ids = zip((np.empty(0, np.float32), np.empty(0, np.int64)), *found, strict=True)

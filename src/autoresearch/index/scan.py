@@ -179,9 +179,16 @@ def in_order(places, dists, names):
 
 
 @njit
+def move(q, middle, asked):
+    """-2 times q from the middle: what tables are made of."""
+    for j in range(middle.size):
+        asked[j] = np.float32(-2) * (q[j] - middle[j])
+
+
+@njit
 def scan_list(state, tables, begin, end, base, places, dists):
     """Lets the rows from begin to end - 1 enter; base is |q - c|^2."""
-    _, blocks, terms, _, _, most = state
+    _, blocks, terms, _, _, _, most = state
     table, levels, row, least, scale, size = tables
     noise = NOISE * (size + most + base)
     for b in range(begin // ROWS, (end - 1) // ROWS + 1, 2):
@@ -199,7 +206,7 @@ def scan_list(state, tables, begin, end, base, places, dists):
 @njit
 def enter_some(state, table, b, waiting, base, places, dists):
     """Sums the rows of a block that wait, one by one."""
-    _, blocks, terms, _, _, _ = state
+    _, blocks, terms, _, _, _, _ = state
     while waiting:
         i = b * ROWS + simd.ctz(waiting)
         waiting = simd.clear_lowest(waiting)
@@ -211,7 +218,7 @@ def enter_some(state, table, b, waiting, base, places, dists):
 @njit
 def enter_many(state, table, row, b, waiting, base, places, dists):
     """Sums all rows of a block, of which those that wait may enter."""
-    _, blocks, terms, _, _, _ = state
+    _, blocks, terms, _, _, _, _ = state
     if waiting:
         sum_block(table, blocks, b, row)
     while waiting:
@@ -225,16 +232,18 @@ def enter_many(state, table, row, b, waiting, base, places, dists):
 @njit(nogil=True)
 def search(state, bounded, q, probes, bases, ids, dists):
     """The nearest rows of the lists probes i64[nq, nprobe] at bases f32[nq, nprobe] from their
-    centres, into ids and dists [nq, k]; q f32[nq, d] is -2 times the query from the middle.
+    centres, into ids and dists [nq, k], for q f32[nq, d].
     `bounded` is only for at most MOST slices, and only faster where BOUNDED."""
-    columns, _, _, offsets, names, _ = state
+    columns, _, _, offsets, names, middle, _ = state
     M = columns.shape[0]
     table, lows = np.empty((M, 256), np.float32), np.empty(M, np.float32)
     levels, row = np.empty((M, 256), np.uint8), np.empty(ROWS, np.float32)
+    asked = np.empty(middle.size, np.float32)
     ids[:] = -1
     dists[:] = np.inf
     for i in range(q.shape[0]):
-        fill_table(columns, q[i], table)
+        move(q[i], middle, asked)
+        fill_table(columns, asked, table)
         least, widest, size = extremes(table, lows)
         scale = np.float32(0)
         if bounded:
@@ -251,9 +260,11 @@ def search(state, bounded, q, probes, bases, ids, dists):
 @njit(nogil=True)
 def distances(state, q, probes, bases, places, dists):
     """Every row of the lists probed by one query, and its distance, to places and dists [n]."""
-    columns, blocks, terms, offsets, _, _ = state
+    columns, blocks, terms, offsets, _, middle, _ = state
     table, row = np.empty((columns.shape[0], 256), np.float32), np.empty(ROWS, np.float32)
-    fill_table(columns, q, table)
+    asked = np.empty(middle.size, np.float32)
+    move(q, middle, asked)
+    fill_table(columns, asked, table)
     at = 0
     for p in range(probes.size):
         begin, end = offsets[probes[p]], offsets[probes[p] + 1]
