@@ -70,13 +70,11 @@ def check(index, theirs, q, k, most=0):
     st.integers(1, NLIST),
     st.integers(1, 200),
     st.integers(0, 9),
-    st.integers(1, 2),
     st.integers(0, 99),
 )
-def test_against_faiss(twins, nprobe, k, nq, threads, seed):
+def test_against_faiss(twins, nprobe, k, nq, seed):
     index, theirs, far = twins
     index.nprobe = theirs.nprobe = nprobe
-    index.num_threads = threads
     check(index, theirs, drawn(seed, nq, far=far), k)
 
 
@@ -239,7 +237,10 @@ def test_huge_batches_and_threads_change_nothing(monkeypatch):
     index.nprobe, q = 5, drawn(2, 64)
     whole = index.search(q, 7)
     monkeypatch.setattr(module, "CHUNK", 5 * 7)
+    assert index._threads(64, index.lists) == 1
+    monkeypatch.setattr(module, "WORTH_NS", 1)
     index.num_threads = 3
+    assert index._threads(64, index.lists) == 3
     index.add(drawn(9, 100) + 1000)  # packed by whichever thread searches first
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: index.search(q, 7), range(8)))
