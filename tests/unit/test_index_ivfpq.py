@@ -126,6 +126,23 @@ def test_slices_of_all_sizes(d, m, bounded, monkeypatch):
     check(index, theirs, drawn(3, 4, d), 20)
 
 
+@settings(max_examples=20)
+@given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 999))
+def test_bounds_against_numpy(m, worth, seed):
+    """On every processor, also where searching does without them."""
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(0, scan.TOP + 1, (m, 256), np.uint8)
+    blocks = rng.integers(0, 256, (2, m, 64), np.uint8)
+    terms = rng.integers(-9, 10, 128).astype(np.float32)
+    limit = np.float32(rng.integers(-5, 32 * m))
+    sums = levels[np.arange(m)[:, None], blocks].sum(1)
+    rows = terms[[scan.term_of.py_func(i) for i in range(128)]].reshape(2, 64)
+    near = sums < np.clip(limit - rows * worth, 0, None)
+    bits = scan.near_rows(levels, blocks, terms, 0, limit, np.float32(worth))
+    for told, wanted in zip(bits, near, strict=True):
+        assert [told >> i & 1 for i in range(64)] == wanted.tolist()
+
+
 def test_many_near_each_other_and_few_wanted():
     """Bounds let through what ties: the k-th distance occurs often."""
     index = IndexIVFPQ(2, 1, 2, 8)
