@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autoresearch.errors import Refusal
 from autoresearch.index import PROFILES, IndexIVFFlat, from_faiss, kmeans, load, to_faiss
 from autoresearch.index import ivfflat as module
+from autoresearch.index.probing import limited
 
 D = 6
 
@@ -97,15 +98,15 @@ def test_limits_at_the_end_of_a_list():
         assert np.isinf(dists[0, read:]).all()
 
 
-def test_no_limit_reached_is_the_same_route(twins, monkeypatch):
+def test_no_limit_reached_is_no_limit(twins):
     index, _ = twins
     index.nprobe, q = 5, drawn(3, 4)
-    asked = []
-    monkeypatch.setattr(index, "_scan", lambda _h, _q, probes, *_: asked.append(probes.copy()))
-    for index.max_codes in (0, 700):
-        index.search(q, 3)
+    probes = index._probes(q, index.lists)
+    assert limited(index.lists, probes, 700) is probes
+    free = index.search(q, 3)
+    index.max_codes = 700
+    assert all(map(np.array_equal, free, index.search(q, 3)))
     index.max_codes = 0
-    assert np.array_equal(*asked)
 
 
 def test_pruning_reads_less_and_finds_the_same(monkeypatch):
