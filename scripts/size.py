@@ -19,7 +19,7 @@ APART = {
     "data": 700,
     "peers": 900,
     "prior": 900,
-    "index": 1500,
+    "index": 1800,
     "plane": 900,
     "product": 1200,
     "replay": 800,
