@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
-from ..index import from_faiss, to_faiss
+from ..index.convert import from_faiss, to_faiss
 from ..runner import wire
 from ..runner.sandbox import linux
 from ..runner.sealed import raw_clock
 from ..runner.worker import complaint
 from . import grid, sides, timing
-from .model import ADD, SEARCH, TRAIN, Plan, Point, Told
+from .model import SEARCH, TRAIN, K, Plan, Point, Told
 from .timing import Side
 
 TRUTH = 1024  # queries with known neighbours
@@ -44,7 +44,7 @@ def build(plan: Plan, folder: Path) -> None:
     faiss.write_index(index, str(folder / "filled"))
     exact = faiss.IndexFlatL2(plan.d)
     exact.add(x)
-    np.save(folder / "truth.npy", exact.search(q[:TRUTH], sides.K)[1])
+    np.save(folder / "truth.npy", exact.search(q[:TRUTH], K)[1])
 
 
 class Stage:
@@ -70,7 +70,9 @@ class Stage:
 
     def told(self, point: Point) -> Told:
         """A point, warmed up and timed."""
-        return {SEARCH: self._search, TRAIN: self._train, ADD: self._add}[point.op](point)
+        if point.op == SEARCH:
+            return self._search(point)
+        return self._train() if point.op == TRAIN else self._add()
 
     def _search(self, point: Point) -> Told:
         both = (self.ours, self.theirs)
@@ -83,12 +85,12 @@ class Stage:
         """(recall, ns of one call), after a first call that compiles."""
         sides.set_up(index, point)
         q = self.q[: point.nq]
-        index.search(q, sides.K)
-        took = timing.timed(lambda: index.search(q, sides.K), raw_clock)
+        index.search(q, K)
+        took = timing.timed(lambda: index.search(q, K), raw_clock)
         ids = sides.answers(index, self.q, point.nq, len(self.truth))
         return sides.recall(ids, self.truth), took
 
-    def _train(self, _: Point) -> Told:
+    def _train(self) -> Told:
         def theirs() -> Any:
             return self.faiss.index_factory(self.plan.d, grid.factory(self.plan))
 
@@ -104,7 +106,7 @@ class Stage:
         both = sides.training(ours, self.x), sides.training(theirs, self.x)
         return self._timed(*both, 1, loss=losses[0], faiss_loss=losses[1])
 
-    def _add(self, _: Point) -> Told:
+    def _add(self) -> Told:
         def theirs() -> Any:
             return self._read("trained")
 

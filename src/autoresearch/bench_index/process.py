@@ -59,7 +59,8 @@ def _message(sock: socket.socket, plan: Plan, at: str) -> Mapping[str, Any]:
 
 
 def _told(values: Mapping[str, Any]) -> Told:
-    return Told(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    lists = {name: tuple(values[name]) for name in ("ours_ns", "faiss_ns")}
+    return Told(**{**values, **lists})
 
 
 @contextmanager

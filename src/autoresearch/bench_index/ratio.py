@@ -15,7 +15,7 @@ def interval(
 ) -> tuple[float, float, float]:
     """(ratio, low, high) of log ratios by process and block: the mean over processes of the median
     over blocks. Processes are drawn again, and in each its blocks: a process is one sample of
-    memory and layout, however often it runs (Efron & Tibshirani 1993, ch. 8; Kalibera & Jones 2013)
+    memory and layout, however often it runs (Efron & Tibshirani 1993, Kalibera & Jones 2013).
     """
     middles = np.array([np.median(own) for own in logs])
     again = np.empty((len(logs), DRAWS))

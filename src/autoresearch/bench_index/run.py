@@ -18,8 +18,8 @@ from .. import data
 from ..errors import Refusal
 from ..runner import lease
 from . import grid, origin, process, ratio, store, vectors
-from .model import SCHEMA, Origin, Plan, Point, Row, Told
-from .sides import K
+from .model import SCHEMA, K, Origin, Plan, Point, Row, Told
+from .sides import CHECKED
 
 WAIT_S = 1800.0
 SAME = 0.002  # of recall: five neighbours of CHECKED queries, as ties fall
@@ -79,7 +79,7 @@ def _cores(say: Say) -> tuple[int, ...]:
 def _laid(folder: Path, asked: Asked) -> tuple[str, Any, Any]:
     """(label, x, queries), also as files for the processes."""
     size = grid.QUICK if asked.quick else grid.FULL
-    pool = max(size.nqs)
+    pool = max(CHECKED, *size.nqs)
     if asked.data:
         if asked.d is not None:
             raise Refusal("A file has its own d.", "Leave --d out beside --data.")
@@ -112,14 +112,16 @@ def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
     logs = [[float(v) for v in np.log(np.divide(t.faiss_ns, t.ours_ns)).round(5)] for t in told]
     recall, faiss_recall = _mean(told, "recall"), _mean(told, "faiss_recall")
     less = (faiss_recall or 0) - (recall or 0) > SAME
-    shown = (None,) * 3 if less else ratio.interval(logs, np.random.default_rng(len(logs)))
+    shown = ratio.interval(logs, np.random.default_rng(len(logs)))
     about = {name: getattr(plan, name) for name in ("kind", "n", "d", "data", "nlist", "quick")}
     return Row(
         schema=SCHEMA,
         k=K,
-        ours_ns=float(np.median(np.concatenate([t.ours_ns for t in told]))),
-        faiss_ns=float(np.median(np.concatenate([t.faiss_ns for t in told]))),
-        **dict(zip(("ratio", "low", "high"), shown, strict=True)),
+        ours_ns=_median(told, "ours_ns"),
+        faiss_ns=_median(told, "faiss_ns"),
+        ratio=None if less else shown[0],
+        low=None if less else shown[1],
+        high=None if less else shown[2],
         recall=recall,
         faiss_recall=faiss_recall,
         loss=_mean(told, "loss"),
@@ -135,3 +137,7 @@ def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
 def _mean(told: Sequence[Told], name: str) -> float | None:
     values = [getattr(one, name) for one in told]
     return None if None in values else round(float(np.mean(values)), 6)
+
+
+def _median(told: Sequence[Told], name: str) -> float:
+    return round(float(np.median(np.concatenate([getattr(one, name) for one in told]))), 1)
