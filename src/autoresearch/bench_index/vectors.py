@@ -28,7 +28,7 @@ def drawn(n: int, d: int, pool: int) -> tuple[F32, F32]:
     spread = rng.standard_normal((INNER, d), np.float32)
     latent = rng.standard_normal((n + pool, INNER), np.float32) * np.float32(0.5)
     latent += centres[rng.integers(0, clusters, n + pool)]
-    both: F32 = latent @ spread
+    both = np.asarray(latent @ spread, np.float32)
     both += rng.standard_normal(both.shape, np.float32) * np.float32(0.3)
     return both[:n], both[n:]
 
