@@ -81,14 +81,13 @@ class Stage:
         ours, theirs = (sides.searching(index, self.q, point.nq, calls) for index in both)
         return self._timed(ours, theirs, calls, recall=recalls[0], faiss_recall=recalls[1])
 
-    def _warmed(self, index: Any, point: Point) -> tuple[float, int]:
-        """(recall, ns of one call), after a first call that compiles."""
+    def _warmed(self, index: Any, point: Point) -> tuple[float, float]:
+        """(recall, ns of one call) of the queries that warm an index up; the first one compiles."""
         sides.set_up(index, point)
-        q = self.q[: point.nq]
-        index.search(q, K)
-        took = timing.timed(lambda: index.search(q, K), raw_clock)
-        ids = sides.answers(index, self.q, point.nq, len(self.truth))
-        return sides.recall(ids, self.truth), took
+        index.search(self.q[:1], K)
+        begin = raw_clock()
+        ids, calls = sides.answers(index, self.q, point.nq, len(self.truth))
+        return sides.recall(ids, self.truth), (raw_clock() - begin) / calls
 
     def _train(self) -> Told:
         def theirs() -> Any:

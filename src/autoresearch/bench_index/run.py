@@ -112,7 +112,7 @@ def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
     logs = [[float(v) for v in np.log(np.divide(t.faiss_ns, t.ours_ns)).round(5)] for t in told]
     recall, faiss_recall = _mean(told, "recall"), _mean(told, "faiss_recall")
     less = (faiss_recall or 0) - (recall or 0) > SAME
-    shown = ratio.interval(logs, np.random.default_rng(len(logs)))
+    shown = [round(v, 4) for v in ratio.interval(logs, np.random.default_rng(len(logs)))]
     about = {name: getattr(plan, name) for name in ("kind", "n", "d", "data", "nlist", "quick")}
     return Row(
         schema=SCHEMA,

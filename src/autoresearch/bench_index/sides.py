@@ -23,12 +23,12 @@ def set_up(index: Any, point: Point) -> None:
         index.nprobe, index.max_codes = point.nprobe, point.max_codes
 
 
-def answers(index: Any, q: F32, nq: int, most: int) -> Any:
-    """Ids of the first queries, asked nq at a time: at least `CHECKED` where there are so many,
-    and `most` at most."""
+def answers(index: Any, q: F32, nq: int, most: int) -> tuple[Any, int]:
+    """(ids, calls) of the first queries, asked nq at a time: `CHECKED` at least where there are so
+    many, and ids of `most` at most."""
     count = min(len(q), most, -(-CHECKED // nq) * nq)
-    parts = [index.search(q[at : at + nq], K)[1] for at in range(0, max(count, 1), nq)]
-    return np.concatenate(parts)[:most]
+    parts = [index.search(q[at : at + nq], K)[1] for at in range(0, count, nq)]
+    return np.concatenate(parts)[:most], len(parts)
 
 
 def recall(ids: Any, truth: Any) -> float:

@@ -111,8 +111,9 @@ def told(table: Table) -> list[str]:
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(row.versions.items()))
     processes = min(len(row.logs) for row in table.rows)
+    often = f"{processes} process{'es' * (processes > 1)} for each number of threads"
     said = [
-        f"{what}; {when} on {row.machine}, {processes} processes of either number of threads.",
+        f"{what}; {when} on {row.machine}, {often}.",
         f"Ours: digest {row.digest}, commit {row.commit or 'unknown'}; {versions}.",
     ]
     said += [f"{row.op}, {_place(row)}: {row.note}." for row in table.rows if row.note]

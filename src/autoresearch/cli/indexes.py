@@ -53,7 +53,7 @@ def _shown(found: Report, json: bool) -> None:
     from ..bench_index import tables
 
     if found.skipped:
-        say(f"{found.skipped} lines of benchmarks/benchmarks.jsonl are no rows and were left out")
+        say(f"left out of benchmarks/benchmarks.jsonl, as no sound rows: {found.skipped} lines")
     if show.emit(json, {"bench_index": found}):
         return
     for table in tables.newest(found.rows):
