@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 from .model import Row
 from .tables import Table
 
-WIDTH, HEIGHT = 760, 300  # of a panel, one for each kind
-LEFT, RIGHT, TOP, BOTTOM = 60, 190, 40, 45  # margins; the legend stands at the right
+WIDTH, HEIGHT = 830, 300  # of a panel, one for each kind
+LEFT, RIGHT, TOP, BOTTOM = 60, 260, 40, 45  # margins; the legend stands at the right
 # Okabe & Ito 2008: told apart with any colour vision.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = {1: "none", 2: "6 4"}  # by threads
@@ -89,8 +89,9 @@ def _legend(number: int, row: Row, colour: str) -> Iterator[str]:
     x, y = WIDTH - RIGHT + 14, TOP + 16 * number
     yield _line(x, y, x + 24, y, colour, DASHES.get(row.threads, "2 2"))
     probes = f"nprobe {row.nprobe}, " if row.nprobe else ""
-    codes = f"{row.max_codes} codes, " if row.max_codes else ""
-    yield _text(x + 30, y + 4, f"{probes}{codes}{row.threads}t", "start")
+    codes = f"max_codes {row.max_codes}, " if row.max_codes else ""
+    threads = f"{row.threads} thread{'s' * (row.threads > 1)}"
+    yield _text(x + 30, y + 4, f"{probes}{codes}{threads}", "start")
 
 
 def _line(x: float, y: float, to_x: float, to_y: float, colour: str, dash: str = "none") -> str:
