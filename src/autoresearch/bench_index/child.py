@@ -10,6 +10,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ from .timing import Side
 
 TRUTH = 1024  # queries with known neighbours
 SAMPLE = 10_000  # vectors by which a training is judged
+REST_S = 0.01  # libgomp's idle threads spin for some ms, on the core that ours would take next
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -120,9 +122,14 @@ class Stage:
 
     def _timed(self, ours: Side, theirs: Side, calls: int, **more: float) -> Told:
         size = self.size
-        pairs = [*timing.blocks(ours, theirs, raw_clock, size.budget_ns, size.blocks)]
+        limits = (size.budget_ns, size.blocks)
+        pairs = [*timing.blocks(ours, theirs, raw_clock, *limits, self._rest)]
         mine, other = (tuple(ns / calls for ns in side) for side in zip(*pairs, strict=True))
         return Told(mine, other, **more)
+
+    def _rest(self) -> None:
+        if self.threads > 1:
+            time.sleep(REST_S)
 
 
 def serve(sock: socket.socket) -> None:

@@ -9,11 +9,13 @@ from ..errors import Refusal
 from ..index.clusters import default_lists
 from .model import ADD, SEARCH, TRAIN, Plan, Point
 
-# The verb's name of an index: our class, and faiss's factory string of its twin.
+# The verb's name of an index: our class, and faiss's factory string of its twin. "np" is what
+# IndexIVFPQ itself does: without it the factory adds polysemous training, which no search here
+# uses and which takes 5.9 s instead of 0.08 s on 2,000 vectors of 16 components.
 KINDS = {
     "flat": ("IndexFlatL2", "Flat"),
     "ivfflat": ("IndexIVFFlat", "IVF{nlist},Flat"),
-    "ivfpq": ("IndexIVFPQ", "IVF{nlist},PQ{m}x8"),
+    "ivfpq": ("IndexIVFPQ", "IVF{nlist},PQ{m}x8np"),
 }
 
 

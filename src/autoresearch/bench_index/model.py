@@ -40,7 +40,7 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one process measured of a point: ns of an operation of both sides in every block, the
-    recall of a search, the loss (mean squared distance to the nearest centre) of a training."""
+    recall of a search, the loss of a training (see `sides.loss`)."""
 
     ours_ns: tuple[float, ...]
     faiss_ns: tuple[float, ...]

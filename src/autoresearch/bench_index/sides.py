@@ -79,5 +79,9 @@ def adding(empty: Callable[[], Any], x: F32, q: F32) -> Side:
 
 
 def loss(faiss_index: Any, x: F32) -> float:
-    """The mean squared distance of x to the nearest centre of a faiss index with lists."""
-    return float(faiss_index.quantizer.search(x, 1)[0].mean())
+    """What a training is for, of a faiss index with lists: the mean squared distance of x to what
+    its codes say of it, or to the nearest centre where vectors are kept whole."""
+    if not hasattr(faiss_index, "pq"):
+        return float(faiss_index.quantizer.search(x, 1)[0].mean())
+    gaps = x - faiss_index.sa_decode(faiss_index.sa_encode(x))
+    return float((gaps * gaps).sum(1).mean())

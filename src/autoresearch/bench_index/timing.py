@@ -12,16 +12,19 @@ Clock = Callable[[], int]
 
 
 def blocks(
-    ours: Side, theirs: Side, clock: Clock, budget_ns: float, most: int
+    ours: Side, theirs: Side, clock: Clock, budget_ns: float, most: int, rest: Lap = lambda: None
 ) -> Iterator[tuple[float, float]]:
     """(ns of ours, ns of theirs) by block: two turns in opposite orders, each on the same input for
-    both sides, as geometric means. At least one block, then more while the budget lasts."""
+    both sides, as geometric means. At least one block, then more while the budget lasts; `rest`
+    goes before every lap."""
     spent, sides = 0.0, (ours, theirs)
     for block in range(most):
         took = [1.0, 1.0]
         for half in (0, 1):
             for side in ((0, 1), (1, 0))[(block + half) % 2]:
-                took[side] *= timed(sides[side](2 * block + half), clock)
+                lap = sides[side](2 * block + half)
+                rest()
+                took[side] *= timed(lap, clock)
         spent += sum(2 * sqrt(product) for product in took)
         yield sqrt(took[0]), sqrt(took[1])
         if spent > budget_ns:
