@@ -1,6 +1,7 @@
 """The race of indexes: its arithmetic, its file and page, refusals, and one quick race for real."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -375,6 +376,24 @@ class TestRefusals:
     def test_a_file_and_d(self, tmp_path, more, words):
         with pytest.raises(Refusal, match=words):
             run._laid(tmp_path, run.Asked(data=str(tmp_path / "x.npy"), **more))
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("index/new.py", True),
+        ("kernels/promoted/x.py", True),
+        ("bench_index/grid.py", True),
+        ("bench_index/page.py", False),
+    ],
+)
+def test_the_digest_covers_what_is_raced(name, counts, tmp_path, monkeypatch):
+    shutil.copytree(origin.HOME, tmp_path / "src", ignore=lambda _, names: {"__pycache__"})
+    monkeypatch.setattr(origin, "HOME", tmp_path / "src")
+    before = origin.digest()
+    with (tmp_path / "src" / name).open("a") as file:
+        file.write("# changed\n")
+    assert (origin.digest() != before) == counts
 
 
 def test_rows_of_older_code_are_named(tmp_path):

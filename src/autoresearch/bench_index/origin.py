@@ -17,9 +17,9 @@ from ..workspace.plumbing import Git
 from .model import Origin
 
 HOME = Path(__file__).resolve().parent.parent
-# What is raced, and what draws and times it: a change of anything else leaves rows comparable.
-SOURCES = ("index", "kernels", "simd", *(f"bench_index/{n}.py" for n in ("child", "sides")))
-SOURCES += ("bench_index/timing.py", "bench_index/vectors.py")
+# What is raced, and what draws, sets up and times it: another change leaves rows comparable.
+_RACE = ("child", "grid", "sides", "timing", "vectors")
+SOURCES = ("index", "kernels", "simd", *(f"bench_index/{name}.py" for name in _RACE))
 LIBRARIES = ("faiss-cpu", "numpy", "numba", "llvmlite")
 
 
