@@ -132,11 +132,11 @@ def test_profiles(profile):
     assert (index.search(q, 1)[1] >= 0).all()
 
 
-def test_auto_goes_by_queries_per_list():
+def test_auto_goes_by_queries_per_list(monkeypatch):
+    monkeypatch.setattr(module, "THRESHOLD", 64.0)  # 2 at 16 lists: eight queries of four probes
     index, _ = made(600, 16)
     index.nprobe = 4
-    fewest = int(module.THRESHOLD * 16 / 512 * 16 / 4)
-    assert index._alone(max(0, fewest - 1), 4) and not index._alone(fewest + 1, 4)
+    assert index._alone(7, 4) and not index._alone(8, 4)
     index.search_mode = "magic"
     with pytest.raises(Refusal, match="search_mode"):
         index.search(drawn(0, 1), 1)
