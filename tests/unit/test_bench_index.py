@@ -189,6 +189,14 @@ class TestRatio:
     def test_of_equal_blocks_it_is_a_point(self):
         assert self.interval([[np.log(2)] * 4] * 3) == pytest.approx((2, 2, 2))
 
+    def test_one_block_has_no_interval(self):
+        found, low, high = self.interval([[np.log(3)]])
+        assert (found, low, high) == (pytest.approx(3), None, None)
+        row = run.row(PLAN, Point(SEARCH, 1, 8, 4), [Told((100.0,), (300.0,), 0.9, 0.9)], MADE)
+        assert tables.times(row) == "3.00" and row_of(store.asdict(row)) == row
+        tree = ElementTree.fromstring(chart.svg(tables.newest([row])))
+        assert sum(e.tag.endswith("polyline") for e in tree.iter()) == 1
+
     def test_processes_that_differ_widen_it(self):
         rng = np.random.default_rng(1)
         noise = rng.normal(0, 0.01, (6, 15))

@@ -36,7 +36,7 @@ class Axes:
     """Where a number of queries and a ratio lie in a panel."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        ends = [value for row in rows for value in (row.low, row.high) if value]
+        ends = [value for row in rows for value in (row.low, row.ratio, row.high) if value]
         self.low = min(floor(log2(min(ends, default=1))), -1)
         self.high = max(ceil(log2(max(ends, default=1))), 1)
         self.last = max(log10(max((row.nq for row in rows), default=10)), 1)
@@ -76,10 +76,11 @@ def _grid(axes: Axes, nqs: Sequence[int]) -> Iterator[str]:
 
 
 def _series(axes: Axes, rows: Sequence[Row], colour: str) -> Iterator[str]:
-    """A line through the ratios, and a bar for each interval."""
+    """A line through the ratios, and a bar for each interval there is."""
     for row in rows:
-        x = axes.x(row.nq)
-        yield _line(x, axes.y(row.low or 1), x, axes.y(row.high or 1), colour)
+        if row.low and row.high:
+            x = axes.x(row.nq)
+            yield _line(x, axes.y(row.low), x, axes.y(row.high), colour)
     points = " ".join(f"{axes.x(row.nq):.1f},{axes.y(row.ratio or 1):.1f}" for row in rows)
     dash = f'stroke-dasharray="{DASHES.get(rows[0].threads, "2 2")}"'
     yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" {dash}/>'

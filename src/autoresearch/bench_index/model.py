@@ -112,15 +112,11 @@ def row_of(line: Any) -> Row | None:
     try:
         row = Row(**line)
         logs = tuple(tuple(map(float, spawn)) for spawn in row.logs)
-        sound = row.schema == SCHEMA and all(map(_fits, fields(Row), _values(row)))
+        sound = row.schema == SCHEMA and all(_fits(f, getattr(row, f.name)) for f in fields(Row))
         sound = sound and all(isinstance(v, str) for v in row.versions.values())
     except (TypeError, ValueError, AttributeError):
         return None
     return Row(**line | {"logs": logs}) if sound else None
-
-
-def _values(row: Row) -> list[Any]:
-    return [getattr(row, field.name) for field in fields(Row)]
 
 
 def _fits(field: Any, value: Any) -> bool:

@@ -58,7 +58,6 @@ def environment(made: Origin, cores: tuple[int, ...]) -> dict[str, Any]:
     """All that may explain a figure, for `env.json`."""
     import faiss
 
-    machine = asdict(fingerprint())
     return {
         "at": made.at,
         "commit": made.commit,
@@ -66,5 +65,5 @@ def environment(made: Origin, cores: tuple[int, ...]) -> dict[str, Any]:
         "versions": dict(made.versions),
         "faiss_compiled_for": faiss.get_compile_options().split(),
         "cores_used": list(cores),
-        **{name: machine[name] for name in sorted(machine)},
+        **asdict(fingerprint()),
     }

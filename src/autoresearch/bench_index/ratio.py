@@ -12,12 +12,15 @@ DRAWS, LEVEL = 2000, 0.05
 
 def interval(
     logs: Sequence[Sequence[float]], rng: np.random.Generator
-) -> tuple[float, float, float]:
+) -> tuple[float, float | None, float | None]:
     """(ratio, low, high) of log ratios by process and block: the mean over processes of the median
     over blocks. Processes are drawn again, and in each its blocks: a process is one sample of
     memory and layout, however often it runs (Efron & Tibshirani 1993, Kalibera & Jones 2013).
+    One block alone tells nothing of its spread: it has no interval.
     """
     middles = np.array([np.median(own) for own in logs])
+    if sum(map(len, logs)) < 2:
+        return exp(middles.mean()), None, None
     again = np.empty((len(logs), DRAWS))
     for place in range(len(logs)):
         # Every draw of a process takes fresh draws of blocks, whichever process it is.

@@ -112,16 +112,17 @@ def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
     logs = [[float(v) for v in np.log(np.divide(t.faiss_ns, t.ours_ns)).round(5)] for t in told]
     recall, faiss_recall = _mean(told, "recall"), _mean(told, "faiss_recall")
     note = _worse(recall, faiss_recall, _mean(told, "loss"), _mean(told, "faiss_loss"))
-    shown = [round(v, 4) for v in ratio.interval(logs, np.random.default_rng(len(logs)))]
+    found = ratio.interval(logs, np.random.default_rng(len(logs)))
+    shown = [None if note or value is None else round(value, 4) for value in found]
     about = {name: getattr(plan, name) for name in ("kind", "n", "d", "data", "nlist", "quick")}
     return Row(
         schema=SCHEMA,
         k=K,
         ours_ns=_median(told, "ours_ns"),
         faiss_ns=_median(told, "faiss_ns"),
-        ratio=None if note else shown[0],
-        low=None if note else shown[1],
-        high=None if note else shown[2],
+        ratio=shown[0],
+        low=shown[1],
+        high=shown[2],
         recall=recall,
         faiss_recall=faiss_recall,
         loss=_mean(told, "loss"),

