@@ -14,7 +14,9 @@ sum across lanes (a micro-kernel as in BLIS: Van Zee and van de Geijn, ACM TOMS 
 below the query's limit; a full pool is cut to about the best, which lowers the limit (the reservoir
 of faiss/impl/ResultHandler.h). Only what remains at the end is ordered.
 
-*Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries use them.
+*Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries
+use them. A lone query reads every panel once: what it needs next is fetched a tile ahead, over the
+end of a list too, since lists are short and a hardware prefetcher starts anew with each.
 The fewer queries there are, the more sums of each are kept apart, to hide the latency of addition.
 """
 
@@ -223,22 +225,25 @@ def tile(rows, depth):
     many, pairs, more = 2 * rows * depth, 2 * rows, depth - 1
 
     @njit
-    def products(panels, b, q, at, out):
-        """out[r, :TILE] = q[at[r] :] . vectors of the blocks b and b + 1."""
+    def products(panels, b, other, soon, q, at, out):
+        """out[r, :TILE] = q[at[r] :] . vectors of two blocks; the block `soon` and the one after it
+        are fetched meanwhile."""
         d = panels.shape[1]
         deep = d - d % depth
         sums = simd.repeat(simd.zero(F32), many)
         for j in range(0, deep, depth):
             for e in simd.unroll(depth):
                 low = simd.load(F32, panels, (b, j + e, 0))
-                high = simd.load(F32, panels, (b + 1, j + e, 0))
+                high = simd.load(F32, panels, (other, j + e, 0))
+                simd.prefetch(panels, (soon, j + e, 0))
+                simd.prefetch(panels, (soon + 1, j + e, 0))
                 for r in simd.unroll(rows):
                     factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
                     s = 2 * (rows * e + r)
                     sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
                     sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
         for j in range(deep, d):
-            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (b + 1, j, 0))
+            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (other, j, 0))
             for r in simd.unroll(rows):
                 factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
                 sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
@@ -256,8 +261,9 @@ tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS
 
 
 @njit
-def scan(panels, norms, begin, end, q, who, first, last, k, pools):
-    """Offers the places begin to end - 1 to the queries who[first : last] of q."""
+def scan(panels, norms, begin, end, then, q, who, first, last, k, pools):
+    """Offers the places begin to end - 1 to the queries who[first : last] of q; the place `then`
+    is read next."""
     d = panels.shape[1]
     stop = (end + LANES - 1) // LANES
     step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
@@ -268,25 +274,27 @@ def scan(panels, norms, begin, end, q, who, first, last, k, pools):
             for r in range(ROWS):
                 at[r] = who[w + min(r, members - 1)] * d
             for b in range(b0, min(b0 + step, stop), 2):
+                other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
+                soon = b + 2 if b + 2 < stop else then // LANES
                 if members == 1:
-                    tile_1(panels, b, q, at, out)
+                    tile_1(panels, b, other, soon, q, at, out)
                 elif members == 2:
-                    tile_2(panels, b, q, at, out)
+                    tile_2(panels, b, other, soon, q, at, out)
                 elif members <= 4:
-                    tile_4(panels, b, q, at, out)
+                    tile_4(panels, b, other, soon, q, at, out)
                 else:
-                    tile_all(panels, b, q, at, out)
+                    tile_all(panels, b, other, soon, q, at, out)
                 for r in range(members):
-                    consider(out, r, norms, b, begin, end, who[w + r], k, pools)
+                    consider(out, r, norms, b, other, begin, end, who[w + r], k, pools)
 
 
 @njit
-def consider(products, r, norms, b, begin, end, row, k, pools):
+def consider(products, r, norms, b, other, begin, end, row, k, pools):
     """Offers what two blocks have below the limit of one query, given its products with them."""
     twice = simd.splat(F32, np.float32(-2))
     low = simd.fma(simd.load(F32, products, (r, 0)), twice, simd.load(F32, norms, (b, 0)))
     high = simd.load(F32, products, (r, LANES))
-    high = simd.fma(high, twice, simd.load(F32, norms, (b + 1, 0)))
+    high = simd.fma(high, twice, simd.load(F32, norms, (other, 0)))
     limit = pools[3][row]
     if simd.any((low < limit) | (high < limit)):
         offer(pools, row, k, low, high, b * LANES, begin, end)
@@ -342,14 +350,17 @@ def search(state, scratch, q, probes, ids, dists):
         pools = empty_pools(values, places, part.shape[0], k)
         if part.shape[0] == 1:
             alone = np.zeros(1, np.int64)
-            for l in wanted[0]:
-                scan(panels, norms, offsets[l], offsets[l + 1], part, alone, 0, 1, k, pools)
+            for p in range(wanted.shape[1]):
+                l, after = wanted[0, p], wanted[0, min(p + 1, wanted.shape[1] - 1)]
+                begin, end, then = offsets[l], offsets[l + 1], offsets[after]
+                scan(panels, norms, begin, end, then, part, alone, 0, 1, k, pools)
         else:
             starts, who = turned(wanted, offsets.size - 1)
             for l in range(offsets.size - 1):
                 if starts[l] < starts[l + 1] and offsets[l] < offsets[l + 1]:
                     begin, end = offsets[l], offsets[l + 1]
-                    scan(panels, norms, begin, end, part, who, starts[l], starts[l + 1], k, pools)
+                    first, last = starts[l], starts[l + 1]
+                    scan(panels, norms, begin, end, end, part, who, first, last, k, pools)
         for r in range(part.shape[0]):
             settle(pools, r, k, panels, part, r * d, ids[i + r], dists[i + r])
             named(rows, ids[i + r])
@@ -381,7 +392,7 @@ def search_capped(state, scratch, q, probes, max_codes, ids, dists):
             begin = offsets[l]
             end = min(offsets[l + 1], begin + left)
             if begin < end:
-                scan(panels, norms, begin, end, one, alone, 0, 1, k, pools)
+                scan(panels, norms, begin, end, end, one, alone, 0, 1, k, pools)
             left -= end - begin
         settle(pools, 0, k, panels, one, 0, ids[i], dists[i])
         named(rows, ids[i])

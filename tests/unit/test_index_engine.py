@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autoresearch.index import engine
 
 
-@given(st.lists(st.floats(0.1, 9), max_size=20), st.integers(1, 6))
+@given(st.lists(st.floats(0.1, 9), min_size=1, max_size=20), st.integers(1, 6))
 def test_shares_are_runs_that_cover_all(costs, parts):
     runs = engine.shares(np.array(costs), parts)
     assert [i for a, b in runs for i in range(a, b)] == list(range(len(costs)))
@@ -20,11 +20,10 @@ def test_shares_are_runs_that_cover_all(costs, parts):
 
 def test_each_part_runs_once_and_the_first_here():
     seen = {}
-    engine.spread(lambda a, b: seen.update({(a, b): threading.get_ident()}), [(0, 1), (1, 3)])
-    assert seen.keys() == {(0, 1), (1, 3)}
-    assert seen[0, 1] == threading.get_ident() != seen[1, 3]
-    engine.spread(lambda a, b: seen.clear(), [])
-    assert seen
+    engine.spread(lambda a, b: seen.update({(a, b): threading.get_ident()}), 3, 2)
+    (first, second), here = sorted(seen), threading.get_ident()
+    assert first[0] == 0 and first[1] == second[0] and second[1] == 3
+    assert seen[first] == here != seen[second]
 
 
 @pytest.mark.parametrize("bad", [0, 1])
@@ -37,20 +36,19 @@ def test_a_failure_comes_out_after_all_have_ended(bad):
         ended.append(a)
 
     with pytest.raises(ValueError, match=f"part {bad}"):
-        engine.spread(part, [(0, 1), (1, 2), (2, 3)])
+        engine.spread(part, 3, 3)
     assert sorted(ended) == sorted({0, 1, 2} - {bad})
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # it is the point here
 def test_a_fork_starts_threads_of_its_own():
-    runs = [(0, 1), (1, 2)]
-    engine.spread(lambda a, b: None, runs)
+    engine.spread(lambda a, b: None, 2, 2)
     assert engine._pool.cache_info().currsize
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         try:
-            engine.spread(lambda a, b: os.write(writer, b"x"), runs)
+            engine.spread(lambda a, b: os.write(writer, b"x"), 2, 2)
         finally:
             os._exit(0)
     os.close(writer)

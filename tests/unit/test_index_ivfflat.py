@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autoresearch.errors import Refusal
 from autoresearch.index import PROFILES, IndexIVFFlat, from_faiss, kmeans, load, to_faiss
 from autoresearch.index import ivfflat as module
+from autoresearch.index.probing import limited
 
 D = 6
 
@@ -97,15 +98,15 @@ def test_limits_at_the_end_of_a_list():
         assert np.isinf(dists[0, read:]).all()
 
 
-def test_no_limit_reached_is_the_same_route(twins, monkeypatch):
+def test_no_limit_reached_is_no_limit(twins):
     index, _ = twins
     index.nprobe, q = 5, drawn(3, 4)
-    asked = []
-    monkeypatch.setattr(index, "_scan", lambda _h, _q, probes, *_: asked.append(probes.copy()))
-    for index.max_codes in (0, 700):
-        index.search(q, 3)
+    probes = index._read(q, index.lists)
+    assert np.array_equal(limited(index.lists, probes, 700).lists, probes.lists)
+    free = index.search(q, 3)
+    index.max_codes = 700
+    assert all(map(np.array_equal, free, index.search(q, 3)))
     index.max_codes = 0
-    assert np.array_equal(*asked)
 
 
 def test_pruning_reads_less_and_finds_the_same(monkeypatch):
@@ -131,11 +132,11 @@ def test_profiles(profile):
     assert (index.search(q, 1)[1] >= 0).all()
 
 
-def test_auto_goes_by_queries_per_list():
+def test_auto_goes_by_queries_per_list(monkeypatch):
+    monkeypatch.setattr(module, "THRESHOLD", 64.0)  # 2 at 16 lists: eight queries of four probes
     index, _ = made(600, 16)
     index.nprobe = 4
-    fewest = int(module.THRESHOLD * 16 / 512 * 16 / 4)
-    assert index._alone(max(0, fewest - 1), 4) and not index._alone(fewest + 1, 4)
+    assert index._alone(7, 4) and not index._alone(8, 4)
     index.search_mode = "magic"
     with pytest.raises(Refusal, match="search_mode"):
         index.search(drawn(0, 1), 1)

@@ -109,6 +109,22 @@ def test_the_variable_is_a_constant() -> None:
     assert out.tolist() == [0, 1, 2, 2.5]
 
 
+@njit
+def _sums_of_its_own(x: Any, out: Any) -> None:
+    for i in simd.unroll(2):
+        total = x[i]
+        for k in simd.unroll(2):
+            total += x[k]
+        out[i] = total
+
+
+def test_copies_of_a_variable_are_in_scope() -> None:
+    """numba warns of one that is not, and warnings are errors here."""
+    out = np.zeros(2, np.float32)
+    _sums_of_its_own(X, out)
+    assert out.tolist() == [X[0] + X[0] + X[1], X[1] + X[0] + X[1]]
+
+
 def test_an_unrolled_loop_needs_a_constant() -> None:
     def unknown(n: Any) -> Any:
         total = 0

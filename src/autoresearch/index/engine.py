@@ -7,7 +7,7 @@ out its state.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -23,56 +23,82 @@ Run = Callable[..., None]
 
 
 @cache
-def nearest() -> tuple[Any, Any, Run]:
-    """`prepare`, `scratch` and a driver of ivf-partition: exact nearest rows among all."""
+def nearest() -> tuple[Any, Run]:
+    """`prepare` and a driver of ivf-partition: exact nearest rows among all."""
     import numba
 
     kernel = kernels.product("ivf-partition")
-    select = kernel.select
+    select, scratch = kernel.select, kernel.scratch
 
     @numba.njit(nogil=True)
-    def run(state, scratch, q, k, ids, dists):  # type: ignore[no-untyped-def]
-        select(state, scratch, q, k, ids, dists)
+    def run(state, q, k, ids, dists):  # type: ignore[no-untyped-def]
+        select(state, scratch(state), q, k, ids, dists)
 
-    return kernel.prepare, kernel.scratch, run
+    return kernel.prepare, run
 
 
 @cache
-def listed() -> tuple[Any, Any, Run]:
-    """`prepare`, `scratch` and a driver of ivf-flat: exact nearest rows of the lists probed. The
-    driver's `alone` hands the queries over one by one instead of list by list."""
+def listed() -> tuple[Any, Run]:
+    """`prepare` and a driver of ivf-flat: the nearest of the lists probed, by name. `alone` hands
+    the queries over one by one instead of list by list."""
     import numba
 
     kernel = kernels.product("ivf-flat")
-    search = kernel.search
+    search, scratch = kernel.search, kernel.scratch
 
     @numba.njit(nogil=True)
-    def run(state, scratch, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
-        if not alone:
-            search(state, scratch, q, probes, ids, dists)
-            return
-        for i in range(q.shape[0]):
-            one = slice(i, i + 1)
-            search(state, scratch, q[one], probes[one], ids[one], dists[one])
+    def run(state, names, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
+        places = scratch(state)
+        if alone:
+            for i in range(q.shape[0]):
+                one = slice(i, i + 1)
+                search(state, places, q[one], probes[one], ids[one], dists[one])
+        else:
+            search(state, places, q, probes, ids, dists)
+        for i in range(ids.shape[0]):
+            for j in range(ids.shape[1]):
+                if ids[i, j] >= 0:
+                    ids[i, j] = names[ids[i, j]]
 
-    return kernel.prepare, kernel.scratch, run
+    return kernel.prepare, run
+
+
+@cache
+def inverted() -> Run:
+    """`nearest` and `listed` in one: chooses the `nprobe` lists of each query and reads them. At
+    one query, handing the lists over to Python and back costs more than choosing them."""
+    import numba
+
+    kernel = kernels.product("ivf-partition")
+    select, scratch = kernel.select, kernel.scratch
+    _, scan = listed()
+
+    @numba.njit(nogil=True)
+    def run(coarse, state, names, q, nprobe, alone, ids, dists):  # type: ignore[no-untyped-def]
+        probes = np.empty((q.shape[0], nprobe), np.int64)
+        gaps = np.empty((q.shape[0], nprobe), np.float32)
+        select(coarse, scratch(coarse), q, nprobe, probes, gaps)
+        scan(state, names, q, probes, alone, ids, dists)
+
+    return run
 
 
 @cache
 def coded() -> Run:
-    """A driver of ivf-partition and then of `scan`, in one step without the GIL."""
+    """`nearest` and then `scan`, in one step without the GIL."""
     import numba
 
     from .loops import limit
     from .scan import search
 
-    select = kernels.product("ivf-partition").select
+    kernel = kernels.product("ivf-partition")
+    select, scratch = kernel.select, kernel.scratch
 
     @numba.njit(nogil=True)
-    def run(coarse, scratch, state, bounded, nprobe, most, q, ids, dists):  # type: ignore[no-untyped-def]
+    def run(coarse, state, q, bounded, nprobe, most, ids, dists):  # type: ignore[no-untyped-def]
         probes = np.empty((q.shape[0], nprobe), np.int64)
         bases = np.empty((q.shape[0], nprobe), np.float32)
-        select(coarse, scratch, q, nprobe, probes, bases)
+        select(coarse, scratch(coarse), q, nprobe, probes, bases)
         if most > 0:
             limit(probes, state[3], most)
         search(state, bounded, q, probes, bases, ids, dists)
@@ -81,10 +107,10 @@ def coded() -> Run:
 
 
 class Rows:
-    """Vectors packed for `nearest`; threads share the state and each has its own scratch."""
+    """Vectors packed for `nearest`, a state that threads share."""
 
     def __init__(self, x: F32) -> None:
-        prepare, self.scratch, self.run = nearest()
+        prepare, self.run = nearest()
         self.state = prepare(x)
 
     def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
@@ -94,32 +120,28 @@ class Rows:
 
         def part(begin: int, end: int) -> None:
             at = slice(begin, end)
-            self.run(self.state, self.scratch(self.state), q[at], k, ids[at], dists[at])
+            self.run(self.state, q[at], k, ids[at], dists[at])
 
-        spread(part, shares(np.ones(len(q)), threads))
+        spread(part, len(q), threads)
         return dists, ids
 
 
-def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
-    """Cuts of the queries into at most `parts` runs of about the same cost; none is empty."""
-    if parts == 1 or len(costs) < 2:  # most calls: the sums take longer than a short search
-        return [(0, len(costs))] if len(costs) else []
-    ends = np.cumsum(costs)
-    wanted = ends[-1] * np.arange(1, parts) / parts
-    cuts = [0, *np.searchsorted(ends, wanted, side="right").tolist(), len(ends)]
-    return [(a, b) for a, b in pairwise(cuts) if a < b]
-
-
-def spread(part: Callable[[int, int], None], runs: Sequence[tuple[int, int]]) -> None:
-    """`part` over every run of queries, the first here and each other in a thread of its own; no
-    part may spread further."""
-    if len(runs) < 2:
-        for run in runs:
-            part(*run)
+def spread(
+    part: Callable[[int, int], None],
+    n: int,
+    threads: int,
+    costs: Callable[[], FloatArray] | None = None,
+) -> None:
+    """`part` over runs of about equal cost that together are queries 0 to n - 1, the first here and
+    each other in a thread of its own; without costs f64[n] every query counts the same. No part may
+    spread further."""
+    if min(n, threads) < 2:
+        part(0, n)
         return
-    others = [_pool(len(runs) - 1).submit(part, *run) for run in runs[1:]]
+    first, *rest = shares(costs() if costs else np.ones(n), threads)
+    others = [_pool(threads - 1).submit(part, *run) for run in rest]
     try:
-        part(*runs[0])
+        part(*first)
     finally:
         failures = [other.exception() for other in others]  # waits
     for failure in filter(None, failures):
@@ -133,3 +155,11 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork
+
+
+def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
+    """Cuts of the queries into at most `parts` runs of about the same cost; none is empty."""
+    ends = np.cumsum(costs)
+    wanted = ends[-1] * np.arange(1, parts) / parts
+    cuts = [0, *np.searchsorted(ends, wanted, side="right").tolist(), len(ends)]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]

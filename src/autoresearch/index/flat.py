@@ -120,10 +120,12 @@ class IndexFlatIP(_Flat):
         q, k = self._asked(q, k)
         ids = np.full((len(q), k), -1, np.int64)
         best = np.full((len(q), k), self.missing, np.float32)
-        engine.spread(
-            lambda a, b: self._part(q[a:b], ids[a:b], best[a:b]),
-            engine.shares(np.ones(len(q)), self.num_threads),
-        )
+
+        def part(begin: int, end: int) -> None:
+            at = slice(begin, end)
+            self._part(q[at], ids[at], best[at])
+
+        engine.spread(part, len(q), self.num_threads)
         return best, ids
 
     def _part(self, q: F32, ids: I64, best: F32) -> None:

@@ -94,17 +94,15 @@ class IndexIVFPQ(Inverted):
         dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
         coarse, nprobe, run = self._coarse, self._probed(), engine.coded()
         assert coarse
-        bounded = scan.BOUNDED and self.M <= scan.MOST
+        asked = scan.BOUNDED and self.M <= scan.MOST, nprobe, self.max_codes
         step = max(1, CHUNK // nprobe)
 
         def part(begin: int, end: int) -> None:
-            scratch = coarse.scratch(coarse.state)
             for at in range(begin, end, step):
                 own = slice(at, min(at + step, end))
-                some = (q[own], ids[own], dists[own])
-                run(coarse.state, scratch, held.state, bounded, nprobe, self.max_codes, *some)
+                run(coarse.state, held.state, q[own], *asked, ids[own], dists[own])
 
-        engine.spread(part, engine.shares(np.ones(len(q)), self._threads(len(q), held)))
+        engine.spread(part, len(q), self._threads(len(q), held))
         return dists, ids
 
     def _threads(self, nq: int, held: Coded) -> int:

@@ -50,7 +50,7 @@ class Packed(Runs):
     @cached_property
     def state(self) -> Any:
         """What the kernel of ivf-flat scans; it answers with places."""
-        prepare, _, _ = engine.listed()
+        prepare, _ = engine.listed()
         extra = np.zeros((1, self.centres.shape[1]), np.float32)
         centres = np.concatenate([self.centres, extra])
         return prepare(

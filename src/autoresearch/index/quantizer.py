@@ -44,10 +44,11 @@ class Quantizer:
         from .tables import encode
 
         codes = np.empty((len(x), len(self.centroids)), np.uint8)
-        engine.spread(
-            lambda a, b: encode(self.columns, self.halves, x[a:b], codes[a:b]),
-            engine.shares(np.ones(len(x)), threads),
-        )
+
+        def part(begin: int, end: int) -> None:
+            encode(self.columns, self.halves, x[begin:end], codes[begin:end])
+
+        engine.spread(part, len(x), threads)
         return codes
 
     def decode(self, codes: U8) -> F32:

@@ -227,4 +227,4 @@ def _private(blocks: dict[int, Any], body: set[int]) -> dict[str, Any]:
 
 
 def _renamed(var: Any, turn: int) -> Any:
-    return ir.Var(var.scope, f"{var.name}.{turn}", var.loc)
+    return var.scope.get_or_define(f"{var.name}.{turn}", var.loc)
