@@ -79,7 +79,7 @@ FLOORS = (
             *("product.pipeline", "product.pipelines.columns", "product.pipelines.texts"),
             *("product.pipelines.vectors", "product.pipelines", "product.store", "product.child"),
             *("product.bench", "product.answers", "product.measure", "product.ship"),
-            *("product.arms", "product.run", "product.promote", "product.page"),
+            *("product.arms", "product.run", "product.capsule", "product.promote", "product.page"),
         ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
