@@ -31,7 +31,7 @@ from .waits import Waits
 
 TRUTH = 1024  # queries with known neighbours
 SAMPLE = 10_000  # vectors by which a training is judged
-REST_S = 0.01  # libgomp's idle threads spin for some ms, on the core that ours would take next
+REST_S = 0.01  # a precaution: OpenMP's idle threads may spin on for a while
 Tell = Callable[[dict[str, Any]], None]
 
 
