@@ -101,8 +101,8 @@ def test_limits_at_the_end_of_a_list():
 def test_no_limit_reached_is_no_limit(twins):
     index, _ = twins
     index.nprobe, q = 5, drawn(3, 4)
-    probes = index._probes(q, index.lists)
-    assert limited(index.lists, probes, 700) is probes
+    probes = index._read(q, index.lists)
+    assert np.array_equal(limited(index.lists, probes, 700).lists, probes.lists)
     free = index.search(q, 3)
     index.max_codes = 700
     assert all(map(np.array_equal, free, index.search(q, 3)))
@@ -126,7 +126,7 @@ def test_profiles(profile):
     index, _ = made(900, 20)
     index.nprobe, index.profile = 8, profile
     q = drawn(0, 30)
-    read = index.lists.sizes[index._probes(q, index.lists).lists].sum(1)
+    read = index.lists.sizes[index._read(q, index.lists).lists].sum(1)
     share = PROFILES[profile].share
     assert (read >= share * 8 * 900 / 20).all() or share == 1
     assert (index.search(q, 1)[1] >= 0).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import Refusal
-from autoresearch.index.rabitq import IndexRaBitQ
+from autoresearch.index import IndexFlatL2, IndexRaBitQ, load
 from autoresearch.plane import codec, contract
 from autoresearch.plane.model import Consistency, KernelCaps
 
@@ -210,5 +210,13 @@ class TestFiles:
         path.write_bytes({"cut": raw[: len(raw) // 2], "empty": b""}.get(damage, raw))
         if damage == "missing":
             path.unlink()
-        with pytest.raises(Refusal, match="is no index that can be read"):
+        with pytest.raises(Refusal, match=r"is damaged at byte|could not be read"):
             IndexRaBitQ.load(path)
+
+    def test_any_load_knows_it_and_it_knows_others(self, index, tmp_path):
+        index.save(tmp_path / "a")
+        assert load(tmp_path / "a").witness() == index.witness()
+        other = IndexFlatL2(3)
+        other.save(tmp_path / "b")
+        with pytest.raises(Refusal, match="flat-l2"):
+            IndexRaBitQ.load(tmp_path / "b")

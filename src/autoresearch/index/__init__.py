@@ -6,6 +6,8 @@ _HOME = {
     "IndexFlatIP": "flat",
     "IndexFlatL2": "flat",
     "IndexIVFFlat": "ivfflat",
+    "IndexIVFPQ": "ivfpq",
+    "IndexRaBitQ": "rabitq",
     "PROFILES": "ivfflat",
     "from_faiss": "convert",
     "kmeans": "clusters",

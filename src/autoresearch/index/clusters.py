@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .arguments import F32, I64
 PER_CENTRE = 256  # vectors that a centre is learnt from at most, as in faiss
 LEAST_BATCH = 4096
 MOST_LISTS = 1024
+Near = Callable[[F32, F32, int], I64]  # vectors, centres, threads -> numbers of centres
 
 
 def default_lists(n: int) -> int:
@@ -20,12 +22,21 @@ def default_lists(n: int) -> int:
     return max(1, min(MOST_LISTS, int(n**0.5)))
 
 
-def kmeans(x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1) -> F32:
+def nearest(x: F32, centres: F32, threads: int = 1) -> I64:
+    """The number i64[n] of the nearest centre of each vector."""
+    found: I64 = engine.Rows(centres).search(x, 1, threads)[1]
+    return found.ravel()
+
+
+def kmeans(
+    x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1, near: Near = nearest
+) -> F32:
     """Centres f32[k, d] of x f32[n, d]: mini-batches, each centre the mean of what a pass gave it
     (Sculley, "Web-scale k-means clustering", WWW 2010).
 
     A sample of 256 vectors a centre is used where there are more. A centre that a pass left empty
-    is set beside the fullest. The same seed gives the same centres. Refusal where n < k.
+    is set beside the fullest. The same seed gives the same centres. Refusal where n < k. `near` is
+    what finds the nearest centres.
     """
     x = np.asarray(x)
     x = arguments.vectors(x, x.shape[-1] if x.ndim else 0)
@@ -37,11 +48,11 @@ def kmeans(x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1) -> 
     x = x[rng.permutation(len(x))[: PER_CENTRE * k]]
     centres: F32 = x[:k].copy()
     for _ in range(passes):
-        centres = _passed(x[rng.permutation(len(x))], centres, rng, threads)
+        centres = _passed(x[rng.permutation(len(x))], centres, rng, near, threads)
     return centres
 
 
-def _passed(x: F32, centres: F32, rng: np.random.Generator, threads: int) -> F32:
+def _passed(x: F32, centres: F32, rng: np.random.Generator, near: Near, threads: int) -> F32:
     """Centres after one look at all of x, moved after every batch."""
     from .loops import add_up
 
@@ -50,16 +61,10 @@ def _passed(x: F32, centres: F32, rng: np.random.Generator, threads: int) -> F32
     size = max(LEAST_BATCH, 16 * k)
     for at in range(0, len(x), size):
         batch = x[at : at + size]
-        add_up(batch, nearest(batch, centres, threads), sums, counts)
+        add_up(batch, near(batch, centres, threads), sums, counts)
         some = counts > 0
         centres[some] = sums[some] / counts[some, None]
     return _split(centres, counts, rng)
-
-
-def nearest(x: F32, centres: F32, threads: int = 1) -> I64:
-    """The number i64[n] of the nearest centre of each vector."""
-    found: I64 = engine.Rows(centres).search(x, 1, threads)[1]
-    return found.ravel()
 
 
 def _split(centres: F32, counts: I64, rng: np.random.Generator) -> F32:

@@ -11,14 +11,17 @@ import numpy as np
 
 from ..errors import Refusal
 from .arguments import F32, I64
+from .coded import Coded
 from .flat import IndexFlatIP, IndexFlatL2
 from .ivfflat import IndexIVFFlat
-from .lists import Lists, Packed
+from .ivfpq import IndexIVFPQ
+from .lists import Packed
+from .quantizer import U8
 
 
 def from_faiss(index: Any) -> Any:
-    """Our twin of a faiss IndexFlatL2, IndexFlatIP or IndexIVFFlat (L2), with copies of all it
-    holds; Refusal for any other."""
+    """Our twin of a faiss IndexFlatL2, IndexFlatIP, IndexIVFFlat or IndexIVFPQ (both L2), with
+    copies of all it holds; Refusal for any other."""
     whole = _faiss().downcast_index(index)  # borrows from `index`, which must outlive it
     name = type(whole).__name__
     if name == "IndexFlat":  # what downcast_index makes of one that was read from a file
@@ -68,29 +71,74 @@ def _flat_to(index: Any) -> Any:
 
 
 def _ivf_flat_from(index: Any) -> IndexIVFFlat:
-    if index.metric_type != _faiss().METRIC_L2:
-        what = "The faiss IndexIVFFlat compares by inner product."
-        raise Refusal(what, "Only squared L2 distances have lists here.")
+    _by_distance(index)
     made = IndexIVFFlat(index.d, index.nlist)
     made.nprobe, made.max_codes = index.nprobe, index.max_codes
     if index.is_trained:
-        made.place(centres_of(index))
         codes, ids, offsets = lists_of(index)
         vectors = codes.view(np.float32).reshape(len(ids), index.d)
-        made._lists = Lists(Packed(vectors, ids, offsets, made.lists.centres))
+        made._hold(Packed(vectors, ids, offsets, centres_of(index)))
     return made
 
 
 def _ivf_flat_to(index: IndexIVFFlat) -> Any:
-    faiss = _faiss()
     held = index.lists
-    quantizer = faiss.IndexFlatL2(index.d)
-    quantizer.add(held.centres)
-    made = faiss.IndexIVFFlat(quantizer, index.d, index.nlist)
+    made = _with_lists(index, _faiss().IndexIVFFlat)
+    fill(made, held.vectors.view(np.uint8), held.ids, held.offsets)
+    return made
+
+
+def _ivf_pq_from(index: Any) -> IndexIVFPQ:
+    _by_distance(index)
+    M, nbits = index.pq.M, index.pq.nbits
+    if not index.by_residual:
+        what = "The faiss IndexIVFPQ codes whole vectors (by_residual is False)."
+        raise Refusal(what, "Only codes of the gaps from the centres are known here.")
+    made = IndexIVFPQ(index.d, index.nlist, M, nbits)
+    made.nprobe, made.max_codes = index.nprobe, index.max_codes
+    if index.is_trained:
+        centroids = _faiss().vector_to_array(index.pq.centroids).reshape(M, 1 << nbits, -1)
+        codes, ids, offsets = lists_of(index)
+        empty = Coded.empty(centres_of(index), centroids)
+        made._hold(empty.of(unpacked(codes, M, nbits), ids, offsets))
+    return made
+
+
+def _ivf_pq_to(index: IndexIVFPQ) -> Any:
+    held = index.lists
+    made = _with_lists(index, _faiss().IndexIVFPQ, index.M, index.nbits)
+    _faiss().copy_array_to_vector(held.centroids.ravel(), made.pq.centroids)
+    fill(made, packed(held.rows, index.nbits), held.ids, held.offsets)
+    made.precompute_table()
+    return made
+
+
+def unpacked(codes: U8, M: int, nbits: int) -> U8:
+    """Codes u8[n, M] of faiss's u8[n, ceil(M * nbits / 8)], the low bits first."""
+    bits = np.unpackbits(codes, axis=1, count=M * nbits, bitorder="little")
+    return np.packbits(bits.reshape(len(codes), M, nbits), axis=2, bitorder="little")[:, :, 0]
+
+
+def packed(codes: U8, nbits: int) -> U8:
+    """The inverse of `unpacked`."""
+    bits = np.unpackbits(codes[:, :, None], axis=2, count=nbits, bitorder="little")
+    return np.packbits(bits.reshape(len(codes), codes.shape[1] * nbits), axis=1, bitorder="little")
+
+
+def _by_distance(index: Any) -> None:
+    if index.metric_type != _faiss().METRIC_L2:
+        what = f"The faiss {type(index).__name__} compares by inner product."
+        raise Refusal(what, "Only squared L2 distances have lists here.")
+
+
+def _with_lists(index: Any, kind: Any, *settings: int) -> Any:
+    """A faiss index with the centres of ours, and empty lists."""
+    quantizer = _faiss().IndexFlatL2(index.d)
+    quantizer.add(index.lists.centres)
+    made = kind(quantizer, index.d, index.nlist, *settings)
     quantizer.this.disown()
     made.own_fields, made.is_trained = True, True
     made.nprobe, made.max_codes = index.nprobe, index.max_codes
-    fill(made, held.vectors.view(np.uint8), held.ids, held.offsets)
     return made
 
 
@@ -129,9 +177,11 @@ _FROM = {
     "IndexFlatL2": _flat_from,
     "IndexFlatIP": _flat_from,
     "IndexIVFFlat": _ivf_flat_from,
+    "IndexIVFPQ": _ivf_pq_from,
 }
 _TO = {
     "IndexFlatL2": _flat_to,
     "IndexFlatIP": _flat_to,
     "IndexIVFFlat": _ivf_flat_to,
+    "IndexIVFPQ": _ivf_pq_to,
 }

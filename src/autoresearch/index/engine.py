@@ -1,10 +1,12 @@
 """The promoted kernels behind drivers that release the GIL, and the threads that call them.
 
-Knows entry points of targets (`ivf-partition`, `ivf-flat`), never how a kernel lays out its state.
+Knows entry points of targets (`ivf-partition`, `ivf-flat`) and of `scan`, never how a kernel lays
+out its state.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -81,8 +83,31 @@ def inverted() -> Run:
     return run
 
 
+@cache
+def coded() -> Run:
+    """`nearest` and then `scan`, in one step without the GIL."""
+    import numba
+
+    from .loops import limit
+    from .scan import search
+
+    kernel = kernels.product("ivf-partition")
+    select, scratch = kernel.select, kernel.scratch
+
+    @numba.njit(nogil=True)
+    def run(coarse, state, q, bounded, nprobe, most, ids, dists):  # type: ignore[no-untyped-def]
+        probes = np.empty((q.shape[0], nprobe), np.int64)
+        bases = np.empty((q.shape[0], nprobe), np.float32)
+        select(coarse, scratch(coarse), q, nprobe, probes, bases)
+        if most > 0:
+            limit(probes, state[3], most)
+        search(state, bounded, q, probes, bases, ids, dists)
+
+    return run
+
+
 class Rows:
-    """Vectors packed for `nearest`; threads share the state and each has its own scratch."""
+    """Vectors packed for `nearest`, a state that threads share."""
 
     def __init__(self, x: F32) -> None:
         prepare, self.run = nearest()
@@ -107,14 +132,29 @@ def spread(
     threads: int,
     costs: Callable[[], FloatArray] | None = None,
 ) -> None:
-    """`part` over runs of about equal cost that together are queries 0 to n - 1, each run in a
-    thread of its own; without costs f64[n] every query counts the same."""
+    """`part` over runs of about equal cost that together are queries 0 to n - 1, the first here and
+    each other in a thread of its own; without costs f64[n] every query counts the same. No part may
+    spread further."""
     if min(n, threads) < 2:
         part(0, n)
         return
-    runs = shares(costs() if costs else np.ones(n), threads)
-    with ThreadPoolExecutor(len(runs)) as pool:
-        list(pool.map(lambda run: part(*run), runs))
+    first, *rest = shares(costs() if costs else np.ones(n), threads)
+    others = [_pool(threads - 1).submit(part, *run) for run in rest]
+    try:
+        part(*first)
+    finally:
+        failures = [other.exception() for other in others]  # waits
+    for failure in filter(None, failures):
+        raise failure
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting two takes longer than many searches."""
+    return ThreadPoolExecutor(threads, "autoresearch")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork
 
 
 def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:

@@ -9,8 +9,11 @@ from ..errors import Refusal
 from . import storage
 from .flat import IndexFlatIP, IndexFlatL2
 from .ivfflat import IndexIVFFlat
+from .ivfpq import IndexIVFPQ
+from .rabitq import IndexRaBitQ
 
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (IndexFlatL2, IndexFlatIP, IndexIVFFlat)}
+KNOWN = (IndexFlatL2, IndexFlatIP, IndexIVFFlat, IndexIVFPQ, IndexRaBitQ)
+KINDS: dict[str, Any] = {kind.kind: kind for kind in KNOWN}
 
 
 def load(path: str | os.PathLike[str], check: bool = True) -> Any:

@@ -14,15 +14,14 @@ import numpy as np
 from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
-from .clusters import default_lists, kmeans
-from .lists import Lists, Packed
-from .probing import Probes, limited, surely_farther
+from .inverted import CHUNK, Inverted
+from .lists import Packed
+from .probing import Probes, surely_farther
 
 MODES = ("auto", "matrix", "csr")
 # Queries a list gets on average, at 512 lists, from which `auto` takes `csr`: the routes are level
 # between 0.25 and 0.5 (nlist 64 to 1024, nprobe 1 to 16, nq 1 to 64, d = 128), then csr leads.
 THRESHOLD = 0.5
-CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
 FIRST = 4  # one probe in four is searched before radii may spare the others
 
 
@@ -44,7 +43,7 @@ PROFILES = {
 }
 
 
-class IndexIVFFlat:
+class IndexIVFFlat(Inverted):
     """Squared L2 distances to all vectors of the `nprobe` lists nearest to a query.
 
     `nlist` is min(1024, sqrt(n)) of the training vectors unless given. `search_mode`: `matrix` goes
@@ -55,78 +54,29 @@ class IndexIVFFlat:
     """
 
     kind = "ivf-flat"
-    missing = np.float32(np.inf)
 
     def __init__(self, d: int, nlist: int | None = None, seed: int = 0) -> None:
-        self.d = arguments.components(d)
-        self.nlist = 0 if nlist is None else arguments.count(nlist, "nlist")
-        self.seed = seed
-        self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
+        super().__init__(d, nlist, seed)
         self.search_mode, self.profile = "auto", "exact"
-        self._lists: Lists | None = None
-        self._coarse: engine.Rows | None = None
-
-    # What it holds
-
-    @property
-    def is_trained(self) -> bool:
-        return self._lists is not None
-
-    @property
-    def ntotal(self) -> int:
-        return self._lists.total if self._lists else 0
-
-    @property
-    def lists(self) -> Packed:
-        """All lists, packed: vectors, ids, offsets and centres."""
-        arguments.trained(self.is_trained)
-        assert self._lists
-        return self._lists.ready()
 
     def reconstruct(self, i: int) -> F32:
         """A copy of a vector with the id `i`."""
-        held = self.lists
-        places = np.flatnonzero(held.ids == i)
-        if not len(places):
-            what = f"No vector has the id {i!r}."
-            raise Refusal(what, "Ask for an id that was added.")
-        return np.array(held.vectors[places[0]])
+        place = self._place_of(i)
+        return np.array(self.lists.vectors[place])
 
     # Filling
 
     def train(self, x: Any) -> None:
         """Learn the centres of the lists from x f32[n, d]."""
-        x = arguments.vectors(x, self.d)
-        if self.ntotal:
-            raise Refusal("The index holds vectors.", "Call reset() before training anew.")
-        nlist = self.nlist or default_lists(len(x))
-        self.place(kmeans(x, nlist, self.seed, threads=self.num_threads))
+        self.place(self._centres(arguments.vectors(x, self.d)))
 
     def place(self, centres: Any) -> None:
         """Take centres f32[nlist, d] as they are, with empty lists."""
-        centres = arguments.vectors(centres, self.d, "centres").copy()
-        self.nlist = len(centres)
-        self._lists, self._coarse = Lists.empty(centres), engine.Rows(centres)
+        self._hold(Packed.empty(arguments.vectors(centres, self.d, "centres").copy()))
 
-    def add(self, x: Any) -> None:
-        """Vectors f32[n, d], with ids from ntotal on."""
-        x = arguments.vectors(x, self.d)
-        self.add_with_ids(x, np.arange(self.ntotal, self.ntotal + len(x)))
-
-    def add_with_ids(self, x: Any, ids: Any) -> None:
-        """Vectors f32[n, d] with ids i64[n]; an id may stand for several. They are packed when
-        next searched or saved, in one pass over all."""
-        arguments.trained(self.is_trained)
-        assert self._lists and self._coarse
-        x = arguments.vectors(x, self.d)
-        ids = arguments.names(ids, len(x))
-        _, labels = self._coarse.search(x, 1, self.num_threads)
-        self._lists.waiting.append((x.copy(), ids, labels[:, 0]))
-
-    def reset(self) -> None:
-        """Forget all vectors; the centres stay."""
-        if self._lists:
-            self._lists = Lists.empty(self._lists.packed.centres)
+    def _rows(self, x: F32, labels: I64) -> F32:
+        del labels
+        return x.copy()
 
     # Searching
 
@@ -157,7 +107,7 @@ class IndexIVFFlat:
 
     def _searched(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """The lists that limits and radii leave."""
-        probes = self._probes(q, held)
+        probes = self._read(q, held)
         first = max(1, probes.lists.shape[1] // FIRST)
         if not self._profile().prune or first == probes.lists.shape[1]:
             self._scan(held, q, probes.lists, ids, dists)
@@ -201,19 +151,14 @@ class IndexIVFFlat:
 
         q, held = arguments.vectors(q, self.d, "q"), self.lists
         bounds = np.stack([held.offsets[:-1], held.offsets[1:]], 1)
-        spans = (bounds[row].tolist() for row in self._probes(q, held).lists)
+        spans = (bounds[row].tolist() for row in self._read(q, held).lists)
         near = np.float32(radius)
         limits, found, places = in_range(q, held.vectors, distances, lambda s: s < near, spans)
         return limits, found, held.ids[places]
 
-    def _probes(self, q: F32, held: Packed) -> Probes:
-        """The lists that each query reads, nearest first."""
-        assert self._coarse
-        dists, lists = self._coarse.search(q, self._probed(), self.num_threads)
-        return limited(held, Probes(lists, dists), self._most(held))
-
-    def _probed(self) -> int:
-        return min(arguments.count(self.nprobe, "nprobe"), self.nlist)
+    def _read(self, q: F32, held: Packed) -> Probes:
+        """The lists that each query reads."""
+        return self._probes(q, held, self._most(held), self.num_threads)
 
     def _most(self, held: Packed) -> int:
         """How many vectors a query reads at most, to the end of a list; 0 is no limit."""
@@ -241,8 +186,7 @@ class IndexIVFFlat:
     def restored(cls, head: dict[str, Any], arrays: dict[str, Any]) -> Self:
         """The index of a file; its vectors stay in the file until they are read."""
         made = cls(head["d"])
-        made.place(arrays["centres"])
-        made._lists = Lists(Packed(**arrays))
+        made._hold(Packed(**arrays))
         for name in ("nprobe", "max_codes", "profile"):
             setattr(made, name, head[name])
         return made

@@ -5,7 +5,7 @@ Knows vectors, ids and lists; nothing of how lists are chosen or searched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -16,18 +16,12 @@ from . import engine
 from .arguments import F32, I64
 
 
-@dataclass(frozen=True)
-class Packed:
-    """List l is vectors[offsets[l]] to vectors[offsets[l + 1] - 1]; the last list is empty, and
-    stands for a probe that was dropped.
+class Runs:
+    """Rows sorted by list: list l is rows offsets[l] to offsets[l + 1] - 1; the last list is empty,
+    and stands for a probe that was dropped. ids i64[n], offsets i64[nlist + 2]."""
 
-    vectors f32[n, d], ids i64[n], offsets i64[nlist + 2], centres f32[nlist, d].
-    """
-
-    vectors: F32
     ids: I64
     offsets: I64
-    centres: F32
 
     @cached_property
     def nowhere(self) -> int:
@@ -37,6 +31,21 @@ class Packed:
     @cached_property
     def sizes(self) -> I64:
         return np.diff(self.offsets)
+
+    @property
+    def labels(self) -> I64:
+        """The list i64[n] of each row."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+
+@dataclass(frozen=True)
+class Packed(Runs):
+    """Lists of vectors f32[n, d], with centres f32[nlist, d]."""
+
+    vectors: F32
+    ids: I64
+    offsets: I64
+    centres: F32
 
     @cached_property
     def state(self) -> Any:
@@ -58,43 +67,49 @@ class Packed:
         radii(self.vectors, self.offsets, self.centres, found)
         return found
 
-    @classmethod
-    def of(cls, x: F32, ids: I64, labels: I64, centres: F32) -> Packed:
-        """x f32[n, d] sorted by list, those of one list in the order they came."""
-        from .loops import scatter
-
-        sizes = np.bincount(labels, minlength=len(centres) + 1)
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        vectors, order = np.empty_like(x), np.empty(len(x), np.int64)
-        scatter(x, labels, offsets[:-1].copy(), vectors, order)
-        return cls(vectors, ids[order], offsets, centres)
-
     @property
-    def labels(self) -> I64:
-        """The list i64[n] of each vector."""
-        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+    def rows(self) -> F32:
+        return self.vectors
+
+    def holding(self, rows: F32, ids: I64, labels: I64) -> Packed:
+        """These vectors alone, sorted by list."""
+        vectors, ids, offsets = sort(rows, ids, labels, len(self.centres))
+        return replace(self, vectors=vectors, ids=ids, offsets=offsets)
+
+    def emptied(self) -> Packed:
+        return self.empty(self.centres)
+
+    @classmethod
+    def empty(cls, centres: F32) -> Packed:
+        none = np.empty(0, np.int64)
+        x = np.empty((0, centres.shape[1]), np.float32)
+        return cls(x, none, np.zeros(len(centres) + 2, np.int64), centres)
+
+
+def sort(rows: Any, ids: I64, labels: I64, nlist: int) -> tuple[Any, I64, I64]:
+    """Rows [n, width] and ids sorted by list, those of one list in the order they came; offsets."""
+    from .loops import scatter
+
+    sizes = np.bincount(labels, minlength=nlist + 1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    sorted_rows, order = np.empty_like(rows), np.empty(len(rows), np.int64)
+    scatter(rows, labels, offsets[:-1].copy(), sorted_rows, order)
+    return sorted_rows, ids[order], offsets
 
 
 @dataclass
 class Lists:
-    """What was packed, and what waits: (x, ids, labels) of every add since."""
+    """What was packed, and what waits: (rows, ids, labels) of every add since."""
 
-    packed: Packed
-    waiting: list[tuple[F32, I64, I64]] = field(default_factory=list)
+    packed: Any
+    waiting: list[tuple[Any, I64, I64]] = field(default_factory=list)
     _packing: Lock = field(default_factory=Lock)
-
-    @classmethod
-    def empty(cls, centres: F32) -> Lists:
-        none = np.empty(0, np.int64)
-        offsets = np.zeros(len(centres) + 2, np.int64)
-        x = np.empty((0, centres.shape[1]), np.float32)
-        return cls(Packed(x, none, offsets, centres))
 
     @property
     def total(self) -> int:
         return len(self.packed.ids) + sum(len(ids) for _, ids, _ in self.waiting)
 
-    def ready(self) -> Packed:
+    def ready(self) -> Any:
         """All of them, packed: the cost of one copy after an add, nothing after that."""
         with self._packing:  # of several searches the first packs
             if self.waiting:
@@ -103,6 +118,6 @@ class Lists:
 
     def _pack(self) -> None:
         old = self.packed
-        parts = [(old.vectors, old.ids, old.labels), *self.waiting]
-        x, ids, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
-        self.packed, self.waiting = Packed.of(x, ids, labels, old.centres), []
+        parts = [(old.rows, old.ids, old.labels), *self.waiting]
+        rows, ids, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
+        self.packed, self.waiting = old.holding(rows, ids, labels), []

@@ -54,6 +54,19 @@ def merge_nearest(ids, dists, more_ids, more_dists):
         ids[i], dists[i] = kept_ids, kept
 
 
+@njit(nogil=True)
+def limit(probes, offsets, most):
+    """Sends probes i64[nq, nprobe] to the empty list at the end once `most` rows were read: faiss's
+    rule for `max_codes`, but no list is cut."""
+    nowhere = offsets.size - 2
+    for i in range(probes.shape[0]):
+        read = 0
+        for p in range(probes.shape[1]):
+            if read >= most:
+                probes[i, p] = nowhere
+            read += offsets[probes[i, p] + 1] - offsets[probes[i, p]]
+
+
 @njit(nogil=True, fastmath=_FAST)
 def distances(x, q, begin, end, out):
     """out[j - begin] = |q - x[j]|^2 by subtraction, for rows begin to end - 1 of x f32[n, d]."""

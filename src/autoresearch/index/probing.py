@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arguments import F32, I64
-from .lists import Packed
+from .lists import Packed, Runs
 
 # Of |q|^2 + |c|^2: ten times what the kernels may err by, on both sides of the comparison.
 MARGIN = np.float32(1e-4)
@@ -25,16 +25,15 @@ class Probes:
         return Probes(self.lists[:, first:], self.dists[:, first:])
 
 
-def limited(held: Packed, probes: Probes, most: int) -> Probes:
-    """The lists that begin before `most` vectors were read, the others dropped: faiss's rule for
-    `max_codes`, but no list is cut. 0 is no limit."""
+def limited(held: Runs, probes: Probes, most: int) -> Probes:
+    """The lists that begin before `most` vectors were read, the others dropped; 0 is no limit."""
+    from .loops import limit
+
     if most <= 0:
         return probes
-    sizes = held.sizes[probes.lists]
-    before = np.cumsum(sizes, 1) - sizes
-    if before.size == 0 or before.max() < most:
-        return probes
-    return Probes(np.where(before < most, probes.lists, held.nowhere), probes.dists)
+    lists = probes.lists.copy()
+    limit(lists, held.offsets, most)
+    return Probes(lists, probes.dists)
 
 
 def surely_farther(held: Packed, q: F32, probes: Probes, kth: F32) -> I64:

@@ -5,14 +5,11 @@ Knows what it holds and who may serve a search (`plane`); nothing of how a kerne
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +27,8 @@ from ..plane.model import (
     Snapshot,
 )
 from ..plane.witness import Basis, extended
+from . import storage
 
-FORMAT = 1
 _ENCODED = 4096  # vectors rotated at a time: 12 MB at 768 dimensions
 
 
@@ -51,6 +48,8 @@ class IndexRaBitQ:
     every machine. `kernels` enables experimental kernels by name; accepted ones need no naming.
     Searching is thread-safe and releases the GIL; `rerank_factor` is set at birth.
     """
+
+    kind = "rabitq"
 
     def __init__(
         self, d: int, rerank_factor: int = 20, seed: int = 0, kernels: Sequence[str] = ()
@@ -211,45 +210,39 @@ class IndexRaBitQ:
             raise Refusal(f"Row {row} holds NaN or inf.", "Remove or replace such rows.")
         return np.ascontiguousarray(x)
 
-    # Disk
+    # Keeping
 
-    def save(self, path: Path | str) -> None:
-        """Write all to `path`, as a whole or not at all."""
-        state, path = self._state, Path(path)
+    def save(self, path: str | os.PathLike[str]) -> None:
+        state, centre = self._state, self._trained()
         basis = state.basis
-        facts = {"format": FORMAT, "seed": basis.rotation_seed, "data_ref": basis.data_ref}
-        facts |= {"rerank_factor": basis.rerank_factor, "generation": basis.generation}
-        arrays: dict[str, Any] = dict(zip(_NAMES, state.held.arrays(), strict=True))
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts)), centre=self._trained(), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        head = {"kind": self.kind, "d": self.d, "seed": basis.rotation_seed}
+        head |= {name: getattr(basis, name) for name in _FACTS}
+        arrays = dict(zip(_NAMES, state.held.arrays(), strict=True))
+        storage.save(path, head, {"centre": centre, **arrays})
 
     @classmethod
-    def load(cls, path: Path | str, kernels: Sequence[str] = ()) -> IndexRaBitQ:
+    def load(cls, path: str | os.PathLike[str], kernels: Sequence[str] = ()) -> Self:
         """The index saved at `path`. Raises `Refusal` for a file that is damaged or not one."""
-        try:
-            # A zip: each member has its CRC. Numpy leaves what it opened itself open on a fault.
-            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                facts = json.loads(str(file["facts"]))
-                centre, arrays = file["centre"], tuple(file[name] for name in _NAMES)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            what = f"{path} is no index that can be read: {error}."
-            raise Refusal(what, "Save it again from its source.") from None
-        if facts["format"] != FORMAT:
-            what = f"{path} has format {facts['format']}, and {FORMAT} is known here."
-            raise Refusal(what, "Read it with the version that wrote it.")
-        index = cls(len(centre), facts["rerank_factor"], facts["seed"], kernels)
-        basis = replace(index._state.basis, data_ref=facts["data_ref"])
-        index._centre, index._room = centre, arrays
-        index._state = _State(
-            replace(basis, generation=facts["generation"]), Snapshot(*(a[:] for a in arrays))
-        )
-        return index
+        head, arrays = storage.load(path)
+        if head.get("kind") != cls.kind:
+            what = f"{path} holds an index of kind {head.get('kind')!r}, not {cls.kind!r}."
+            raise Refusal(what, "Load it with autoresearch.index.load.")
+        return cls.restored(head, arrays, kernels)
+
+    @classmethod
+    def restored(
+        cls, head: dict[str, Any], arrays: dict[str, Any], kernels: Sequence[str] = ()
+    ) -> Self:
+        """The index of a file; its codes stay in the file until they are read."""
+        made = cls(head["d"], head["rerank_factor"], head["seed"], kernels)
+        held = tuple(arrays[name] for name in _NAMES)
+        made._centre, made._room = arrays["centre"], held
+        basis = replace(made._state.basis, **{name: head[name] for name in _FACTS})
+        made._state = _State(basis, Snapshot(*held))
+        return made
 
 
+_FACTS = ("rerank_factor", "data_ref", "generation")
 _NAMES = ("codes", "squares", "scales", "ones", "vectors")
 
 

@@ -58,7 +58,7 @@ def integrate(
     row = _measured(session, asked, arms, say, tell, prepare)
     audit = comparing.audit(session, champion, product)
     lab = audit.speedup if audit else None
-    told = judge.shortfalls(row, lab)
+    told = judge.shortfalls(row, audit)
     verdict = record.UNPROVEN if told else record.PROVEN
     row = replace(row, kind=record.INTEGRATE, lab=lab, verdict=verdict, reasons=told)
     record.write(session.ledger, row)

@@ -1,0 +1,109 @@
+"""What all indexes of inverted lists share: centres, adding, probing, limits.
+
+Knows which lists a query reads; nothing of what lists hold or how they are searched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ..errors import Refusal
+from . import arguments, engine
+from .arguments import F32, I64
+from .clusters import default_lists, kmeans
+from .lists import Lists
+from .probing import Probes, limited
+
+CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
+
+
+class Inverted(ABC):
+    """An index of lists; subclasses say what a list holds."""
+
+    kind = ""
+    missing = np.float32(np.inf)
+
+    def __init__(self, d: int, nlist: int | None, seed: int) -> None:
+        self.d = arguments.components(d)
+        self.nlist = 0 if nlist is None else arguments.count(nlist, "nlist")
+        self.seed = seed
+        self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
+        self._lists: Lists | None = None
+        self._coarse: engine.Rows | None = None
+
+    # What it holds
+
+    @property
+    def is_trained(self) -> bool:
+        return self._lists is not None
+
+    @property
+    def ntotal(self) -> int:
+        return self._lists.total if self._lists else 0
+
+    @property
+    def lists(self) -> Any:
+        """All lists, packed."""
+        arguments.trained(self.is_trained)
+        assert self._lists
+        return self._lists.ready()
+
+    def _place_of(self, i: Any) -> int:
+        """The first place of the id `i`."""
+        places = np.flatnonzero(self.lists.ids == i)
+        if not len(places):
+            what = f"No vector has the id {i!r}."
+            raise Refusal(what, "Ask for an id that was added.")
+        return int(places[0])
+
+    # Filling
+
+    def _centres(self, x: F32) -> F32:
+        """Centres of the lists, learnt from x f32[n, d]."""
+        if self.ntotal:
+            raise Refusal("The index holds vectors.", "Call reset() before training anew.")
+        nlist = self.nlist or default_lists(len(x))
+        return kmeans(x, nlist, self.seed, threads=self.num_threads)
+
+    def _hold(self, lists: Any) -> None:
+        """Take packed lists as they are."""
+        self.nlist = len(lists.centres)
+        self._lists, self._coarse = Lists(lists), engine.Rows(lists.centres)
+
+    def add(self, x: Any) -> None:
+        """Vectors f32[n, d], with ids from ntotal on."""
+        x = arguments.vectors(x, self.d)
+        self.add_with_ids(x, np.arange(self.ntotal, self.ntotal + len(x)))
+
+    def add_with_ids(self, x: Any, ids: Any) -> None:
+        """Vectors f32[n, d] with ids i64[n]; an id may stand for several. They are packed when
+        next searched or saved, in one pass over all."""
+        arguments.trained(self.is_trained)
+        assert self._lists and self._coarse
+        x = arguments.vectors(x, self.d)
+        ids = arguments.names(ids, len(x))
+        labels = self._coarse.search(x, 1, self.num_threads)[1][:, 0]
+        self._lists.waiting.append((self._rows(x, labels), ids, labels))
+
+    @abstractmethod
+    def _rows(self, x: F32, labels: I64) -> Any:
+        """What lists hold of x f32[n, d], copied."""
+
+    def reset(self) -> None:
+        """Forget all vectors; what was learnt stays."""
+        if self._lists:
+            self._lists = Lists(self._lists.packed.emptied())
+
+    # Probing
+
+    def _probes(self, q: F32, held: Any, most: int, threads: int) -> Probes:
+        """The lists that each query reads, nearest first, until `most` vectors were read."""
+        assert self._coarse
+        dists, lists = self._coarse.search(q, self._probed(), threads)
+        return limited(held, Probes(lists, dists), most)
+
+    def _probed(self) -> int:
+        return min(arguments.count(self.nprobe, "nprobe"), self.nlist)
