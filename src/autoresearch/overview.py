@@ -35,11 +35,12 @@ class TargetLine:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Where the project stands, what is odd about it, and the next step."""
+    """Where the project stands, what is odd about it, the newest row and the next step."""
 
     targets: tuple[TargetLine, ...]
     notes: tuple[str, ...]
     next: str
+    newest: str = ""
 
 
 def status(path: Path) -> Overview:
@@ -47,7 +48,9 @@ def status(path: Path) -> Overview:
     facts = _facts(root)
     lines = _lines(root, facts, summary)
     suggested = suggestions(Ledger(root).corpus_path, facts, summary.incumbent)
-    return Overview(lines, (*_notes(summary), *suggested), _next(lines, summary))
+    newest = _newest(summary)
+    told = _told(newest) if newest else ""
+    return Overview(lines, (*_notes(summary), *suggested), _next(lines, newest), told)
 
 
 def targets(path: Path) -> tuple[TargetLine, ...]:
@@ -123,14 +126,19 @@ def _notes(summary: Summary) -> list[str]:
     return notes
 
 
-def _next(lines: tuple[TargetLine, ...], summary: Summary) -> str:
+def _newest(summary: Summary) -> Trial | None:
+    rows = (rows[0] for rows in summary.newest.values() if rows)
+    return max(rows, key=lambda t: t.timestamp, default=None)
+
+
+def _told(trial: Trial) -> str:
+    """The newest row in a line: `next` speaks of its reason."""
+    return f"{trial.result.target}, {trial.result.verdict}: {trial.result.reason}"
+
+
+def _next(lines: tuple[TargetLine, ...], newest: Trial | None) -> str:
     if not lines:
         return "there are no targets here: pass --root PROJECT"
-    newest = max(
-        (rows[0] for rows in summary.newest.values() if rows),
-        key=lambda t: t.timestamp,
-        default=None,
-    )
     if newest is None:
         return f"autoresearch baseline {lines[0].name}"
     return newest.result.next or f'autoresearch trial {newest.result.target} -m "one hypothesis"'

@@ -137,7 +137,32 @@ def test_a_page_stays_short(page: str, limit: int) -> None:
     assert len((ROOT / page).read_text().splitlines()) < limit
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=name)
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    assert [p.name for p in DECISIONS if f"]({p.name})" not in listed] == []
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / path).resolve()
+        for page in PAGES
+        for path, _ in LINK.findall(page.read_text())
+        if path and (page.parent / path) != page
+    }
+    assert [p.name for p in (ROOT / "docs").glob("*.md") if p not in linked] == []
+
+
+def test_the_map_of_parts_names_every_package() -> None:
+    packages = {p.parent.name for p in (ROOT / "src" / "autoresearch").glob("*/__init__.py")}
+    section = (ROOT / "docs/architecture.md").read_text().partition("## Parts\n")[2]
+    rows = re.findall(r"^\| (`[^|]+) \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert packages - {part for row in rows for part in re.findall(r"`(\w+)`", row)} == set()
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=name)
 def test_a_decision_is_one_short_page(page: Path) -> None:
     text = page.read_text()
     assert len(text.splitlines()) <= 40

@@ -67,7 +67,8 @@ def race(root: Path, asked: Asked, say: Say, tell: Say) -> list[Row]:
 def needs_faiss() -> None:
     if find_spec("faiss") is None:
         what = "faiss is not installed."
-        raise Refusal(what, "Install it: pip install 'autoresearch[faiss]'.")
+        remedy = "Install it: ./scripts/install --peers here, or pip install faiss-cpu elsewhere."
+        raise Refusal(what, remedy)
 
 
 def _cores(say: Say) -> tuple[int, ...]:

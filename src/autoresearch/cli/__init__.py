@@ -16,7 +16,7 @@ def main() -> None:
     try:
         from .every import app  # loading takes a while, and Ctrl-C may come then
 
-        app()
+        app(prog_name="autoresearch")
     except Refusal as refusal:
         if os.environ.get("AUTORESEARCH_TRACE"):
             raise

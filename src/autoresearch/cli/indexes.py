@@ -32,7 +32,7 @@ def bench_index(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Race our indexes against faiss side by side, at equal recall and threads; needs [faiss].
+    """Race our indexes against faiss side by side, at equal recall and threads.
 
     Example: autoresearch bench-index --only ivfflat --write-docs
     """

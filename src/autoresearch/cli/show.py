@@ -91,6 +91,9 @@ def targets(lines: Sequence[TargetLine], json: bool) -> None:
 def log(rows: Sequence[Trial], json: bool) -> None:
     if emit(json, {"rows": list(rows)}):
         return
+    if not rows:
+        sys.stdout.write("no trial and no baseline here yet\n")
+        return
     heads = ("time", "target", "verdict", "speedup", "interval", "s", "description", "reason")
     table("Newest trials", heads, [_log_line(t) for t in rows])
 
@@ -105,9 +108,13 @@ def _log_line(trial: Trial) -> tuple[str, ...]:
         f"{result.speedup:.3f}" if result.speedup else "",
         interval,
         f"{result.total_seconds:.1f}" if result.total_seconds else "",
-        trial.description[:40],
-        result.reason[:60],
+        _clipped(trial.description, 40),
+        _clipped(result.reason, 60),
     )
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def status(seen: Overview, json: bool) -> None:
@@ -117,6 +124,8 @@ def status(seen: Overview, json: bool) -> None:
         targets(seen.targets, False)
     for note in seen.notes:
         sys.stdout.write(f"{note}\n")
+    if seen.newest:
+        sys.stdout.write(f"newest: {seen.newest}\n")
     sys.stdout.write(f"next: {seen.next}\n")
 
 
@@ -134,8 +143,9 @@ def warm(name: str, found: Hints, applied: Advice | None, json: bool) -> None:
     ]
     if cells:
         table(f"Where {name} could start", heads, cells)
-    asked = f"{found.points} points of {', '.join(found.family)}, {found.dropped} dropped"
-    nothing = "" if cells else "; nothing known is expected to beat the incumbent"
+    asked = f"kept kernels known for {', '.join(found.family)}: {found.points} measured points"
+    asked += f", {found.dropped} unreadable" * bool(found.dropped)
+    nothing = "" if cells else "; none is expected to beat the incumbent"
     sys.stdout.write(f"{found.told or asked + nothing}\n")
     if applied:
         adapt = "" if applied.target == name else f"; it was written for {applied.target}: adapt it"
@@ -149,7 +159,7 @@ def sweep(report: Swept, json: bool) -> None:
     cells = [
         (
             *(t.setting, t.trial.result.verdict, f"{t.ratio:.3f}" if t.ratio else ""),
-            *(f"{t.trial.result.total_seconds or 0:.1f}", t.trial.result.reason[:60]),
+            *(f"{t.trial.result.total_seconds or 0:.1f}", _clipped(t.trial.result.reason, 60)),
         )
         for t in report.tried
     ]
@@ -208,6 +218,7 @@ def demo(scenes: Sequence[Scene], json: bool) -> None:
         heads,
         [(s.name, s.verdict, s.speedup, s.seconds, s.reason) for s in scenes],
     )
+    sys.stdout.write("next: give your agent, in this folder, the sentence of README.md\n")
 
 
 def new(made: Made, json: bool) -> None:

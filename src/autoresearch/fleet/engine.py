@@ -51,7 +51,8 @@ def _ray() -> Any:
         import ray
     except ImportError:
         what = "The engine ray needs the package ray, which is not installed."
-        raise Refusal(what, "Install it: pip install 'autoresearch[fleet]'.") from None
+        remedy = "Install it: ./scripts/install --dev here, or pip install ray elsewhere."
+        raise Refusal(what, remedy) from None
     return ray
 
 

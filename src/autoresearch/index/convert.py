@@ -1,6 +1,6 @@
 """Indexes of faiss as ours and back: the same vectors, centres, ids and therefore answers.
 
-Needs the extra `[faiss]`; knows both sides' insides, nothing of searching.
+Needs faiss-cpu; knows both sides' insides, nothing of searching.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _faiss() -> Any:
         import faiss
     except ImportError:
         what = "faiss is not installed."
-        raise Refusal(what, "Install it: pip install 'autoresearch[faiss]'.") from None
+        remedy = "Install it: ./scripts/install --peers here, or pip install faiss-cpu elsewhere."
+        raise Refusal(what, remedy) from None
     return faiss
 
 

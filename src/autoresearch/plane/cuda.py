@@ -1,4 +1,4 @@
-"""The `cuda` kernel, and the scan of inverted lists beside it: an extra, `autoresearch[cuda]`.
+"""The `cuda` kernel, and the scan of inverted lists beside it.
 
 It runs on numba's simulator too (NUMBA_ENABLE_CUDASIM=1), where only its answers mean anything.
 Knows how work is laid out on a device; what runs there is in `device.py`.
@@ -122,5 +122,5 @@ def make() -> Cuda:
 
     if not cuda.is_available():
         what = "Kernel cuda needs an NVIDIA GPU, and numba finds none that it can use."
-        raise Refusal(what, "Install autoresearch[cuda] and a driver, or leave the kernel out.")
+        raise Refusal(what, "Ask `numba -s` what it lacks, or leave the kernel out.")
     return Cuda()
