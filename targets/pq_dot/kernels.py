@@ -374,7 +374,7 @@ def rescore(table, blocks, first, count, marks, n, ids, dists):
 @njit
 def search(state, scratch, q, ids, dists):
     columns, blocks, _, n = state
-    turned, table, lows, levels, sums, marks = scratch
+    turned, table, lows, levels, _, marks = scratch
     M, last = lows.size, ids.size - 1
     for j in range(turned.size):
         turned[j] = -q[j]
@@ -389,7 +389,7 @@ def search(state, scratch, q, ids, dists):
     dists[:] = np.inf
     least -= NOISE * size
     if M > MOST or n < SMALL or not (simd.has("ssse3") or simd.has("neon")):
-        marks[:] = ~np.uint64(0)
+        marks[:] = simd.bits(simd.first(MASK, ROWS))
         for b in range(0, blocks.shape[0], SAMPLE):
             rescore(table, blocks, b, min(SAMPLE, blocks.shape[0] - b), marks, n, ids, dists)
     else:
