@@ -24,12 +24,11 @@ def run(session: Session, say: Say) -> Trial:
     screened = text if isinstance(text, Fault) else screen(text, session.target, reference)
     if isinstance(screened, Fault):
         return _told(trial, screened.verdict, screened.reason, begun)
-    kernel = Kernel(screened.text.encode(), screened.statements)
+    # The reference is the other arm: what does not compile is then the kernel's own fault.
+    arms = Kernel(reference.encode()), Kernel(screened.text.encode(), screened.statements)
     with session.measuring(f"check of {session.entry.name}", say) as turn:
         bench, seed = turn.bench, secrets.randbits(62)
-        experiment = Experiment(
-            bench, (kernel, kernel), Known(), session.policy, seed, lambda _: None
-        )
+        experiment = Experiment(bench, arms, Known(), session.policy, seed, lambda _: None)
         trial = rows.filled(session, trial, experiment.check(), bench.tier)
         cases, given = len(bench.facts["battery"]), bench.facts["given"]
         begun += turn.waited_s
@@ -42,12 +41,13 @@ def run(session: Session, say: Say) -> Trial:
 
 def _told(trial: Trial, verdict: str, reason: str, begun: float) -> Trial:
     """The verdict word of a pass is `baseline`: exit code 0, and nothing was decided."""
+    further = f'run `autoresearch trial {trial.result.target} -m "one hypothesis"`'
     result = replace(
         trial.result,
         verdict=verdict,
         reason=reason,
         total_seconds=time.monotonic() - begun,
-        next="run `autoresearch trial`" if verdict == "baseline" else "fix what reason names",
+        next=further if verdict == "baseline" else "fix what reason names",
     )
     return replace(trial, result=result)
 

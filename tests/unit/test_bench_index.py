@@ -412,7 +412,7 @@ class TestPage:
 class TestRefusals:
     def test_without_faiss(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "faiss", None)
-        with pytest.raises(Refusal, match="faiss is not installed.*--peers"):
+        with pytest.raises(Refusal, match=r"faiss is not installed.*--peers"):
             run.race(tmp_path, run.Asked(), print, print)
         assert not list(tmp_path.iterdir())
 

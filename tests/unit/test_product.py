@@ -502,6 +502,11 @@ class TestPromotion:
         assert shop.git("rev-parse", "HEAD") == before
         assert shop.git("status", "--porcelain") == ""
 
+    def test_what_ships_already_is_not_promoted(self, shop):
+        shop.keeps((shop.root / "targets/pq_l2/reference.py").read_text())
+        with pytest.raises(Refusal, match="is the kernel that ships already"):
+            promote.promote(shop.session())
+
     def test_an_edited_copy_is_not_written_over(self, shop):
         blob = shop.keeps(CHAMPION)
         shop.audits(blob)

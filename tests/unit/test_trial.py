@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake import UNSEEN, FakeRunner, Toy, kernel
+from fake import UNSEEN, FakeRunner, Toy, kernel, said
 
-from autoresearch import experiment, overview, rows, session
+from autoresearch import check, experiment, overview, rows, session
 from autoresearch.errors import Refusal
 from autoresearch.ledger import Ledger
+from autoresearch.runner.builds import Build
 from autoresearch.runner.normal import null_variant
 from autoresearch.runner.pair import INCUMBENT, ArmFault, Measured
 from autoresearch.runner.sealed import KernelFault
@@ -240,6 +241,20 @@ def test_an_incumbent_that_fails_says_nothing_of_the_candidate(
     monkeypatch.setattr(FakeRunner, "measure", raising(fault))
     result = toy.trial(kernel(1.2)).trial.result
     assert result.verdict == "inconclusive" and "the incumbent itself failed" in result.reason
+
+
+def test_a_check_blames_the_kernel_for_what_does_not_compile(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(_: FakeRunner, build: Build, limit: float) -> float:
+        if said(build)[0] == 1.2:
+            raise KernelFault("crash", "compile: TypingError")
+        return 0.5
+
+    monkeypatch.setattr(FakeRunner, "compile", compiled)
+    toy.kernels.write_bytes(kernel(1.2))
+    result = check.run(toy.session(), print).result
+    assert (result.verdict, result.reason) == ("crash", "compile: TypingError")
 
 
 def test_void_pairs_end_inconclusive(toy: Toy) -> None:

@@ -46,7 +46,7 @@ def read(path: Path, kind: str, column: str) -> Source:
         import pyarrow as pa
     except ImportError:
         told = "needs pyarrow to be read, and it is not installed"
-        remedy = "Run ./scripts/install --peers, which has it, or convert the file to .npy or text."
+        remedy = "Install the extra `data` of this project, or convert the file to .npy or text."
         raise caps.fault(path, told, remedy) from None
     try:
         file = _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)

@@ -39,9 +39,12 @@ def promote(session: Session) -> Done:
     file = _file(session)
     incumbent = session.incumbent()
     arms = comparing.of(session)
+    name = session.entry.name
+    if arms.blobs["champion"] == arms.blobs["product"]:
+        what = f"The incumbent of {name} is the kernel that ships already."
+        raise Refusal(what, f"Keep a faster one first, by `autoresearch trial {name}`.")
     told = _objections(session, arms.blobs)
     if told:
-        name = session.entry.name
         what = f"{name} was not promoted: {'; '.join(told)}."
         remedy = f"Run `autoresearch audit {name}` or `autoresearch integrate {name}` as that asks."
         raise Refusal(what, remedy)
@@ -51,11 +54,11 @@ def promote(session: Session) -> Done:
     try:
         text = ship.shipped(arms.texts["champion"])
     except ValueError as error:
-        what = f"{session.entry.name} was not promoted: {error}."
+        what = f"{name} was not promoted: {error}."
         raise Refusal(what, "Rewrite the import in a trial of its own.") from None
     provenance = _provenance(incumbent, audit, row)
     ratio = row.overall["product"][0]
-    message = f"{session.entry.name}: promoted, {audit.speedup:.2f}x in the lab, {ratio:.2f}x whole"
+    message = f"{name}: promoted, {audit.speedup:.2f}x in the lab, {ratio:.2f}x whole"
     facts = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
     changes: dict[Path, bytes | None] = {**_page(session, provenance)}
     changes |= {file.with_suffix(".json"): facts.encode(), file: text.encode()}
@@ -89,8 +92,6 @@ def _file(session: Session) -> Path:
 
 
 def _objections(session: Session, blobs: Mapping[str, str]) -> tuple[str, ...]:
-    if blobs["champion"] == blobs["product"]:
-        return ("it ships already",)
     audit = comparing.audit(session, blobs["champion"], blobs["product"])
     row = record.newest(session.ledger, session.entry.name, record.INTEGRATE)
     return judge.objections(audit, row if row and _counts(session, row, blobs) else None)
