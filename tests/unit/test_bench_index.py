@@ -176,7 +176,8 @@ class TestSides:
         side = sides.searching(index, np.arange(20, dtype=np.float32)[:, None], 2, 3)
         for turn in range(2):
             side(turn)()
-        assert index.first == [0, 2, 4, 6, 8, 10] and set(index.sizes) == {2}
+        # The first call of a lap goes before it too, untimed.
+        assert index.first == [0, 0, 2, 4, 6, 6, 8, 10] and set(index.sizes) == {2}
 
     def test_recall(self):
         truth = np.array([[1, 2], [3, 4], [5, 6]])

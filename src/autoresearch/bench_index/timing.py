@@ -14,7 +14,8 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A clock, ns that this process's threads have waited for a core, and a pause before laps."""
+    """A clock, ns that this process's threads have waited for a core, and a pause before a side
+    is set up."""
 
     clock: Clock
     waited: Clock = lambda: 0
@@ -39,6 +40,7 @@ def blocks(ours: Side, theirs: Side, watch: Watch, budget_ns: float, most: int) 
         waited = 0
         for half in (0, 1):
             for side in ((0, 1), (1, 0))[(block + half) % 2]:
+                watch.rest()
                 took, wait = timed(sides[side](2 * block + half), watch)
                 laps[side].append(took)
                 waited += wait
@@ -52,7 +54,6 @@ def blocks(ours: Side, theirs: Side, watch: Watch, budget_ns: float, most: int) 
 
 def timed(lap: Lap, watch: Watch) -> tuple[int, int]:
     """(ns, ns waited) of one lap, without the collector."""
-    watch.rest()
     gc.collect(0)
     gc.disable()
     try:
