@@ -37,6 +37,7 @@ class Space:
     points: tuple[Point, ...]
     caches: tuple[int, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0  # that one point took to compile and to measure
 
     def __post_init__(self) -> None:
         size = math.prod(map(len, self.knobs.values()))
