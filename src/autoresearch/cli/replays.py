@@ -17,24 +17,35 @@ if TYPE_CHECKING:
 
 @app.command()
 def replay(
-    space: Annotated[Path, typer.Option(help="A space, such as spaces/take-0.json.gz.")],
+    space: Annotated[Path, typer.Option(help="A space of spaces/, or a T4 file (.json).")],
     past: Annotated[
         list[Path] | None, typer.Option(help="Spaces that the prior knows; again for each.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
     evaluations: Annotated[int, typer.Option(min=10, help="Of one search, at most.")] = 100,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the space here as T4 instead of replaying it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Replay search strategies on a knob space that was measured in full, and score them.
 
-    Example: autoresearch replay --space spaces/take-0.json.gz --past spaces/take-1.json.gz
+    Example: autoresearch replay --space take-0.json.gz --past take-1.json.gz
     """
-    from ..replay import run
-    from ..replay import space as file
+    from ..replay import run, t4
 
-    chosen = file.read(space)
-    others = [file.read(path) for path in past or ()]
-    _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
+    chosen, others = _read(space), [_read(path) for path in past or ()]
+    if export:
+        t4.write(export, chosen)
+        show.emit(json, {"exported": export})
+    else:
+        _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
+
+
+def _read(path: Path) -> Space:
+    from ..replay import space, t4
+
+    return t4.read(path) if path.suffix == ".json" else space.read(path)
 
 
 def _shown(space: Space, found: list[Timed], json: bool) -> None:
