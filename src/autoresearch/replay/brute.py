@@ -126,7 +126,7 @@ def _live(do: Callable[[], T], writing: int) -> None:
 
 def _heard(reading: int, until: float) -> bytes | None:
     """All that a child writes; None when it takes too long."""
-    parts = []
+    parts: list[bytes] = []
     with os.fdopen(reading, "rb", buffering=0) as file:
         while select.select([file], [], [], max(0.0, until - time.monotonic()))[0]:
             part = file.read(1 << 20)
@@ -194,17 +194,17 @@ class Bench:
 
     def compile(self, at: int) -> str:
         """Compiles a setting; what went wrong, empty if nothing."""
-        return child(lambda: build(self.plan, self._place(at), self.plan.settings[at]) and None)[1]
+        return child(lambda: self._built(at) is None)[1]
 
     def measure(self, at: int) -> tuple[list[float] | None, str]:
         """ns per operation of one setting on each shape, every output checked."""
         return child(lambda: self._measured(at))
 
-    def _place(self, at: int) -> Path:
-        return self.folder / f"{at:04d}"
+    def _built(self, at: int) -> tuple[Any, Any]:
+        return build(self.plan, self.folder / f"{at:04d}", self.plan.settings[at])
 
     def _measured(self, at: int) -> list[float]:
-        kernels, drive = build(self.plan, self._place(at), self.plan.settings[at])
+        kernels, drive = self._built(at)
         bound = [self._bound(i, kernels, drive) for i in range(len(self.cases))]
         times = np.zeros((CALLS, len(bound)))
         for call in range(-WARM, CALLS):

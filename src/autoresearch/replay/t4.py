@@ -75,9 +75,9 @@ def _key(configuration: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...
 
 
 def _space(facts: dict[str, Any], found: Mapping[tuple[tuple[str, Setting], ...], Point]) -> Space:
-    names = [name for name, _ in next(iter(found))]
-    if any([name for name, _ in key] != names for key in found):
-        raise ValueError("the configurations have different parameters")
+    names = [name for name, _ in next(iter(found), ())]
+    if not names or any([name for name, _ in key] != names for key in found):
+        raise ValueError("the configurations have no or different parameters")
     knobs = {name: _seen(dict(key)[name] for key in found) for name in names}
     every = (tuple(zip(names, values, strict=True)) for values in product(*knobs.values()))
     points = tuple(found.get(key) for key in every)
