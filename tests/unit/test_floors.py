@@ -81,6 +81,7 @@ FLOORS = (
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
+        ("replay.space", "replay.strategies", "replay.scores", "replay.run", "replay"),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
@@ -105,7 +106,8 @@ FLOORS = (
     (
         (
             *("cli.live", "cli.show", "cli.races", "cli.app", "cli.fleets", "cli.verbs"),
-            *("cli.knowledge", "cli.product", "cli.indexes", "cli.every", "__main__"),
+            *("cli.knowledge", "cli.product", "cli.indexes", "cli.replays", "cli.every"),
+            "__main__",
         ),
     ),
 )

@@ -87,7 +87,7 @@ def _ranked(
     table = features.matrix(told)
     groups = np.unique([r.group for r in rows], return_inverse=True)[1]
     known, new = _Known(table[: len(rows)], _slowness(rows, groups), groups), table[len(rows) :]
-    name, model = _trees() if known.many else ("k-NN", _neighbours)
+    name, model = _trees() if known.many else ("k-NN", neighbours)
     z = _trust(known, model)
     basis = f"{len(rows)} rows in {len(np.unique(groups))} groups"
     if z is None or z < TRUST:
@@ -133,7 +133,7 @@ def _seeds(candidates: Sequence[Mapping[str, Setting]], rows: Sequence[Past]) ->
     return list(dict.fromkeys(i for i in found if i is not None))[:SEEDS]
 
 
-def _neighbours(X: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
+def neighbours(X: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
     """The mean of the nearest rows, near ones heavier."""
     k = min(_NEIGHBOURS, len(y))
     square = (new**2).sum(1)[:, None] + (X**2).sum(1)[None, :] - 2 * new @ X.T
@@ -150,7 +150,7 @@ def _trees() -> tuple[str, Model]:
         from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
     except ImportError:
-        return "k-NN", _neighbours
+        return "k-NN", neighbours
 
     def predicted(X: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
         # 5: with scikit-learn's own 20 a small set has one leaf and every prediction is the mean
