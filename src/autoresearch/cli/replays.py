@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 @app.command()
 def replay(
-    space: Annotated[Path, typer.Option(help="A space, such as spaces/take-0.json.gz.")],
+    space: Annotated[
+        Path, typer.Option(help="A space of ours or in T4, such as spaces/take-0.json.gz.")
+    ],
     past: Annotated[
         list[Path] | None, typer.Option(help="Spaces that the prior knows; again for each.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
     evaluations: Annotated[int, typer.Option(min=10, help="Of one search, at most.")] = 100,
+    t4: Annotated[Path | None, typer.Option(help="Also write the space there, in T4.")] = None,
     json: Json = False,
 ) -> None:
     """Replay search strategies on a knob space that was measured in full, and score them.
@@ -30,10 +33,12 @@ def replay(
     Example: autoresearch replay --space spaces/take-0.json.gz --past spaces/take-1.json.gz
     """
     from ..replay import run
-    from ..replay import space as file
+    from ..replay import t4 as files
 
-    chosen = file.read(space)
-    others = [file.read(path) for path in past or ()]
+    chosen = files.load(space)
+    others = [files.load(path) for path in past or ()]
+    if t4 is not None:
+        files.write(t4, chosen)
     _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
 
 
