@@ -99,11 +99,18 @@ def _read(path: Path, body: Mapping[str, Any]) -> Space:
     points = tuple(found.get(_words(choice)) for choice in product(*knobs.values()))
     named = path.name.removesuffix(".gz").removesuffix(".json")
     return Space(
-        *(str(facts.get("target", named)), str(facts.get("op", ""))),
-        *(str(facts.get("shape", "")), str(facts.get("machine", "elsewhere"))),
-        *(knobs, points, tuple(facts.get("caches", ())), dict(facts.get("versions", {}))),
-        facts["seconds"] if facts else _seconds(results),
+        **{name: str(facts.get(name, other)) for name, other in _facts(named).items()},
+        knobs=knobs,
+        points=points,
+        caches=tuple(facts.get("caches", ())),
+        versions=dict(facts.get("versions", {})),
+        seconds=facts["seconds"] if facts else _seconds(results),
     )
+
+
+def _facts(named: str) -> dict[str, str]:
+    """What a file says that is not ours."""
+    return {"target": named, "op": "", "shape": "", "machine": "elsewhere"}
 
 
 def _knobs(
