@@ -16,6 +16,7 @@ from ..prior.ranking import neighbours, rank
 from .space import Knobs
 
 AGAIN = 5  # evaluations after which a model is asked again, as in a sweep
+HERE = "here"  # the group of what a search was told
 FIRST = 5  # settings that k-NN draws before it has neighbours to ask
 
 Search = Generator[int, float, None]  # names places in `settings`, is sent their times in ns
@@ -105,7 +106,7 @@ def _rows(problem: Problem, told: dict[int, float]) -> list[Past]:
     return [
         Past(
             *(problem.target, problem.machine, "", problem.settings[place]),
-            *("keep" if ns < np.inf else "crash", "here"),
+            *("keep" if ns < np.inf else "crash", HERE),
             ratio=found[0] / ns if ns < np.inf else None,
             shapes=(problem.shape,),
         )
