@@ -67,7 +67,7 @@ FLOORS = (
     (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
-        + ("prior.hints", "prior.ranking"),
+        + ("prior.hints", "prior.process", "prior.ranking"),
         ("kernels.plain", "kernels.promoted", "kernels", "product.amdahl", "product.record")
         + ("product.judge",),
     ),

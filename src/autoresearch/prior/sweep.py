@@ -165,13 +165,12 @@ def _norm(session: Session, text: str, setting: Knobs, norms: dict[str, str]) ->
 
 def _ranked(session: Session, incumbent: Trial, settings: Sequence[Knobs]) -> Ranking:
     entries = catalog.discover(session.project.root)
-    name, me = session.entry.name, session.machine
+    name = session.entry.name
     alone = (name,)
     related = attempt(lambda: family(name, {e.name: e.facts() for e in entries}), lambda _: alone)
     found = trials(session.ledger.trials_path, related)
     shapes = tuple(Shape.read(label) for label in incumbent.extra.get("ns", {}))
-    caches = [c.bytes for level in (1, 2) for c in me.caches if c.level == level]
-    return rank(settings, found.rows, shapes, me.id, caches)
+    return rank(settings, found.rows, shapes, session.machine.id)
 
 
 def _try(session: Session, plan: _Plan, setting: Knobs, say: Say, tell: Tell) -> Trial:
