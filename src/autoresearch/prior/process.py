@@ -98,13 +98,15 @@ def _observed(space: Space, weights: Weights, rows: Rows) -> FloatArray:
 
 def likelihood(space: Space, weights: Weights, rows: Rows, y: FloatArray) -> float:
     """ln of the likelihood up to a constant, at the best scale; -inf where it cannot be had."""
+    n = len(y)
+    wide = np.full((n + 1, n + 1), 1e12)  # y as one row more: its factor is the factor's inverse y
+    wide[:n, :n], wide[n, :n] = _observed(space, weights, rows), y
     try:
-        lower = np.linalg.cholesky(_observed(space, weights, rows))
+        lower = np.linalg.cholesky(wide)
     except np.linalg.LinAlgError:
         return -math.inf
-    half = np.linalg.solve(lower, y)
-    scale = max(float(half @ half) / len(y), 1e-12)
-    return -0.5 * len(y) * math.log(scale) - float(np.log(np.diag(lower)).sum())
+    scale = max(float(lower[n, :n] @ lower[n, :n]) / n, 1e-12)
+    return -0.5 * n * math.log(scale) - float(np.log(np.diag(lower)[:n]).sum())
 
 
 def fitted(space: Space, rows: Rows, y: FloatArray) -> Weights:

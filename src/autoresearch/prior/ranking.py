@@ -1,7 +1,8 @@
 """In which order to try settings: learnt from every earlier trial, losers and failures among them.
 
-Pure; the answer is an order and a reason, and the order given when nothing shows that the past
-knows better. Knows rows; nothing of kernels, files or clocks.
+Pure; the answer is an order and a reason: what is expected to be fast first, or where nothing shows
+that the past knows better, what is unlike all that was tried. Knows rows; nothing of kernels, files
+or clocks.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ Ints = NDArray[np.int64]
 Place = tuple[str, tuple[Shape, ...]]  # machine and shapes
 
 LEAST = 6  # usable rows
+FIRST = 32  # settings that are spread where nothing is known
 MOST = 600  # newest rows: all are compared with all
-HOPE = 0.5  # standard deviations by which a setting is taken to be better than expected
+HOPE = 1.0  # standard deviations by which a setting is taken to be better than expected
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
 TRUST = 1.645  # one-sided 5 %: below, cross-validation cannot tell the model from a lottery
 
@@ -61,17 +63,20 @@ def _ranked(
     shapes: tuple[Shape, ...],
     machine: str,
 ) -> Ranking:
-    listed = tuple(range(len(candidates)))
     rows = _usable(candidates, past)
-    if len(rows) < LEAST:
-        return Ranking(listed, "none", f"as listed: {len(rows)} usable rows, {LEAST} are needed")
+    if not candidates:
+        return Ranking((), "none", "nothing to order")
     known, new, space = _encoded(candidates, rows, shapes, machine)
+    if len(rows) < LEAST:
+        why = f"spread: {len(rows)} usable rows, {LEAST} are needed"
+        return Ranking(_spread(known, new, space), "none", why)
     model = Process.of(space, known, _slowness(rows, known.groups))
     basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
     z = _trust(model, new.places[0])
     if z is None or z < TRUST:
         found = "could not be computed" if z is None else f"found no order (z {z:.1f})"
-        return Ranking(listed, "none", f"as listed: cross-validation on {basis} {found}")
+        why = f"spread: cross-validation on {basis} {found}"
+        return Ranking(_spread(known, new, space), "none", why)
     mean, spread = model.expected(new)
     order = np.argsort(mean - HOPE * spread, kind="stable")
     why = f"process on {basis}, z {z:.1f} in cross-validation"
@@ -100,6 +105,28 @@ def _encoded(
     known = Rows(table[: len(rows)], np.array(at, np.int64), groups)
     new = Rows(table[len(rows) :], np.full(len(candidates), here), np.full(len(candidates), -1))
     return known, new, Space(tuple(apart), features.between(list(places)))
+
+
+def _spread(known: Rows, new: Rows, space: Space) -> tuple[int, ...]:
+    """Each of the first as far as can be from all that was tried here and from those before it,
+    then as listed."""
+    tried = known.settings[known.places == new.places[0]]
+    near = np.full(len(new.places), np.inf)
+    for setting in tried:
+        near = np.minimum(near, _away(space, new.settings, setting))
+    order: list[int] = []
+    for _ in range(min(FIRST, len(near))):
+        order.append(int(near.argmax()))
+        near = np.minimum(near, _away(space, new.settings, new.settings[order[-1]]))
+        near[order[-1]] = -1.0
+    return tuple(dict.fromkeys([*order, *range(len(near))]))
+
+
+def _away(space: Space, settings: Ints, setting: Ints) -> FloatArray:
+    """How far each is from one, as the crow flies, a knob's whole range being 1."""
+    columns = zip(space.knobs, settings.T, setting, strict=True)
+    square: FloatArray = sum(apart[found, at] ** 2 for apart, found, at in columns)
+    return np.sqrt(square)
 
 
 def _usable(candidates: Sequence[Mapping[str, Setting]], past: Sequence[Past]) -> list[Past]:

@@ -16,7 +16,6 @@ from ..prior import Past, Shape, features
 from ..prior.ranking import rank
 from .space import Knobs
 
-AGAIN = 5  # evaluations after which a model is asked again, as in a sweep
 HERE = "here"  # the group of what a search was told
 FIRST = 5  # settings that k-NN draws before it has neighbours to ask
 NEAREST = 5
@@ -58,9 +57,8 @@ def nearest(problem: Problem, rng: np.random.Generator) -> Search:
     while len(told) < len(away):
         left = [i for i in range(len(away)) if i not in told]
         y = np.log(_finite(list(told.values())))
-        order = np.argsort(_neighbours(away[left][:, list(told)], y), kind="stable")
-        for place in order[:AGAIN]:
-            told[left[place]] = yield left[place]
+        place = left[int(_neighbours(away[left][:, list(told)], y).argmin())]
+        told[place] = yield place
 
 
 def _distances(settings: Sequence[Knobs]) -> FloatArray:
@@ -81,17 +79,14 @@ def _neighbours(away: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def prior(problem: Problem, rng: np.random.Generator) -> Search:
-    """What `rank` makes of other spaces and of what it was told here."""
+    """What `rank` makes of other spaces and of what it was told here, asked before each setting."""
     told: dict[int, float] = {}
-    left = _once(_seeds(problem.settings), rng.permutation(len(problem.settings)))
+    left = _once([0], rng.permutation(len(problem.settings)))
     while left:
         rows = (*_rows(problem, told), *problem.past)
         candidates = [problem.settings[i] for i in left]
-        found = rank(candidates, rows, (problem.shape,), problem.machine)
-        left = [left[i] for i in found.order]
-        for place in left[:AGAIN]:
-            told[place] = yield place
-        left = left[AGAIN:]
+        place = left.pop(rank(candidates, rows, (problem.shape,), problem.machine).order[0])
+        told[place] = yield place
 
 
 STRATEGIES: dict[str, Strategy] = {
