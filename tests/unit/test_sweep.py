@@ -63,9 +63,9 @@ def test_every_setting_is_an_ordinary_trial_and_the_winner_a_keep(toy: Toy) -> N
     assert tries(report) == [
         ("block=8", "revert"),
         ("block=256", "revert"),
-        ("block=16", "revert"),
-        ("block=32", "keep"),
         ("block=128", "revert"),
+        ("block=32", "keep"),
+        ("block=16", "revert"),
     ]
     assert report.left == 0 and report.ended == "every setting is decided"
     assert toy.kernels.read_bytes() == knobbed((32, 64, 8, 16, 128, 256))
