@@ -81,7 +81,10 @@ FLOORS = (
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
-        ("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run", "replay"),
+        (
+            *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
+            *("replay.brute", "replay"),
+        ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),

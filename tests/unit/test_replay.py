@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from autoresearch.cli.every import app
 from autoresearch.errors import Refusal
-from autoresearch.replay import run, scores, space
+from autoresearch.replay import run, scores, space, t4
 from autoresearch.replay.space import Space
 from autoresearch.replay.strategies import STRATEGIES
 
@@ -125,6 +125,11 @@ def test_a_search_stops_at_the_optimum_or_at_its_budget() -> None:
     assert run.search(space_, (i for i in (0, 1))) == (space_.ns[0], min(space_.ns[:2]))
 
 
+def test_within_5_percent_a_search_ends_when_all_is_scored() -> None:
+    space_ = made((1.02, *(2.0,) * 38, 1.0))
+    assert len(run.search(space_, (i for i in range(40)))) == max(10, scores.budget(space_)) < 40
+
+
 def test_the_prior_learns_from_shapes_beside_and_beats_random() -> None:
     others = [smooth(n) for n in (16, 32, 128)]
     told = {t.score.strategy: t for t in run.compare(smooth(), others, seeds=3)}
@@ -192,6 +197,13 @@ def test_the_bootstrap_covers_the_mean() -> None:
 
 
 # The verb
+
+
+def test_the_verb_exports(tmp_path: Path) -> None:
+    space.write(tmp_path / "s.json.gz", smooth())
+    asked = ["replay", "--space", f"{tmp_path}/s.json.gz", "--export", f"{tmp_path}/s.json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert t4.load(tmp_path / "s.json").ns == pytest.approx(smooth().ns)
 
 
 def test_the_verb_prints_a_table_and_an_object(tmp_path: Path) -> None:

@@ -143,15 +143,12 @@ def test_a_grid_that_does_not_fit_is_refused(
         t4.load(path)
 
 
-def test_the_verb_replays_a_space_of_others_and_writes_one(tmp_path: Path) -> None:
+def test_the_verb_replays_a_space_of_others(tmp_path: Path) -> None:
     results = [
-        result(
-            configuration=at(x, y), measurements=[{"name": "time", "value": x + y, "unit": "ms"}]
-        )
+        result(configuration=at(x, y), measurements=[{"name": "time", "value": x + y}])
         for x, y in product(range(1, 9), range(1, 6))
     ]
-    path, out = foreign(tmp_path / "x.json", *results), tmp_path / "out.json.gz"
-    asked = ["replay", "--space", str(path), "--seeds", "1", "--t4", str(out), "--json"]
+    path = foreign(tmp_path / "x.json", *results)
+    asked = ["replay", "--space", str(path), "--seeds", "1", "--json"]
     told = json.loads(CliRunner().invoke(app, asked).stdout)
     assert told["space"].startswith("x") and len(told["replay"]) == 4
-    assert t4.load(out) == t4.load(path)

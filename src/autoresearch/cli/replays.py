@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 @app.command()
 def replay(
-    space: Annotated[
-        Path, typer.Option(help="A space of ours or in T4, such as spaces/take-0.json.gz.")
-    ],
+    space: Annotated[Path, typer.Option(help="A space: a file of ours, or one in T4.")],
     past: Annotated[
         list[Path] | None, typer.Option(help="Spaces that the prior knows; again for each.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
     evaluations: Annotated[int, typer.Option(min=10, help="Of one search, at most.")] = 100,
-    t4: Annotated[Path | None, typer.Option(help="Also write the space there, in T4.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the space here as T4 instead of replaying it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Replay search strategies on a knob space that was measured in full, and score them.
 
-    Example: autoresearch replay --space spaces/take-0.json.gz --past spaces/take-1.json.gz
+    Example: autoresearch replay --space take-0.json.gz --past take-1.json.gz
     """
-    from ..replay import run
-    from ..replay import t4 as files
+    from ..replay import run, t4
 
-    chosen = files.load(space)
-    others = [files.load(path) for path in past or ()]
-    if t4 is not None:
-        files.write(t4, chosen)
-    _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
+    chosen, others = t4.load(space), [t4.load(path) for path in past or ()]
+    if export:
+        t4.write(export, chosen)
+        show.emit(json, {"exported": export})
+    else:
+        _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
 
 
 def _shown(space: Space, found: list[Timed], json: bool) -> None:

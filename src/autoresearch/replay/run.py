@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..prior import Past, Shape
-from .scores import Score, score
+from .scores import NEAR, Score, budget, score
 from .space import Space
 from .strategies import STRATEGIES, Problem, Search
 
@@ -57,13 +57,15 @@ def problem(space: Space, past: tuple[Past, ...] = ()) -> Problem:
 
 
 def search(space: Space, strategy: Search, most: int = MOST) -> tuple[float, ...]:
-    """The best time after each evaluation, until the optimum or `most` evaluations."""
+    """The best time after each evaluation, until the optimum or `most` evaluations; within 5 % of
+    it the search ends where nothing that is scored can change any more."""
+    scored = max(10, budget(space))
     best, place = math.inf, next(strategy, None)
     found: list[float] = []
     while place is not None and len(found) < most:
         best = min(best, space.ns[place])
         found.append(best)
-        if best == space.best:
+        if best == space.best or (len(found) >= scored and best <= NEAR * space.best):
             break
         try:
             place = strategy.send(space.ns[place])
