@@ -1,182 +1,202 @@
-"""What the prior is worth on spaces measured in full: shapes, targets and machines left out.
+"""What the prior is worth on the spaces in spaces/, with shapes, targets or machines left out.
 
-Every row that a model is given is looked at: one of the group that was left out ends the script.
-`--write` puts the tables into docs/prior.md, between the markers.
+Prints tables and, with --write, puts them into docs/prior.md. Every row that reaches the model is
+audited: one of the group that is left out, or of a setting not yet tried, ends the run.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autoresearch.prior import Past
-from autoresearch.replay import run, scores, space, strategies
+from autoresearch.model import FloatArray
+from autoresearch.prior import Past, Shape
+from autoresearch.prior.ranking import Ranking, rank
+from autoresearch.replay import run, scores, strategies, t4
 from autoresearch.replay.space import Space
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "prior.md"
-BEGIN, END = "<!-- tables: scripts/prior_tables.py -->", "<!-- end of tables -->"
-Found = dict[str, list[tuple[Space, list[tuple[float, ...]]]]]
-
-
-@dataclass(frozen=True)
-class Split:
-    """What is left out: `same` says whether a row or space belongs to what is being searched."""
-
-    name: str
-    same: Callable[[str, str, str], Callable[[str, str, str], bool]]
-
-    def others(self, chosen: Space, spaces: Sequence[Space]) -> list[Space]:
-        out = self.same(chosen.target, chosen.shape, chosen.machine)
-        return [s for s in spaces if not out(s.target, s.shape, s.machine)]
-
-
-def _shape(target: str, shape: str, _: str) -> Callable[[str, str, str], bool]:
-    return lambda t, s, m: (t, s) == (target, shape)
-
-
-def _target(target: str, _: str, __: str) -> Callable[[str, str, str], bool]:
-    return lambda t, s, m: t == target
-
-
-def _machine(_: str, __: str, machine: str) -> Callable[[str, str, str], bool]:
-    return lambda t, s, m: m == machine
-
-
-SPLITS = (Split("shape", _shape), Split("target", _target), Split("machine", _machine))
+BEGIN, END = "<!-- replay -->", "<!-- /replay -->"
+HEADS = ("evaluations", "p90", "random needs", "regret@1", "regret@10", "P", "stopped", "faster")
+LEFT_OUT = {"shape": (0, 1), "target": (0,), "machine": (2,)}  # parts of a key that must differ
+Key = tuple[str, str, str]  # target, shape, machine
+Searches = dict[str, list[list[tuple[float, ...]]]]  # by strategy: for each space its searches
 
 
 class Leak(Exception):
-    """A row of what was left out has reached a model."""
+    """A row of the group that is left out reached the model."""
 
 
+def key(space: Space) -> Key:
+    return space.target, Shape.read(space.shape).label, space.machine
+
+
+def held(left_out: str, mine: Key, other: Key) -> bool:
+    """Whether the past of `mine` must do without `other`."""
+    return all(mine[part] == other[part] for part in LEFT_OUT[left_out])
+
+
+@dataclass
 class Audit:
-    """Stands before `rank` and looks at every row that goes in."""
+    """`rank`, which refuses rows that tell what must not be known."""
 
-    def __init__(self) -> None:
-        self.rank, self.rows, self.asked = strategies.rank, 0, 0
-        self.out: Callable[[str, str, str], bool] = lambda t, s, m: True
-        self.told: set[tuple[object, ...]] = set()
+    left_out: str
+    mine: Key
+    calls: int = 0
+    rows: int = 0
 
-    def __call__(self, candidates: Any, past: Sequence[Past], *more: Any) -> Any:
+    def __call__(
+        self, candidates: Sequence[Mapping[str, Any]], past: Sequence[Past], *where: Any
+    ) -> Ranking:
         for row in past:
-            label = row.shapes[0].label
-            if row.group != strategies.HERE and self.out(row.target, label, row.machine):
-                raise Leak(f"{row.target} {label} on {row.machine}")
-        waiting = {tuple(c.values()) for c in candidates}
-        if any(
-            row.group == strategies.HERE and tuple(row.knobs.values()) in waiting for row in past
-        ):
-            raise Leak("the outcome of a setting that is yet to be tried")
-        self.rows, self.asked = self.rows + len(past), self.asked + 1
-        return self.rank(candidates, past, *more)
+            self._check(candidates, row)
+        self.calls += 1
+        return rank(candidates, past, *where)
+
+    def _check(self, candidates: Sequence[Mapping[str, Any]], row: Past) -> None:
+        if row.group == strategies.HERE:
+            if row.knobs in candidates:
+                raise Leak(f"The outcome of {row.knobs} is told before it is tried.")
+            return
+        self.rows += 1
+        for shape in row.shapes:
+            if held(self.left_out, self.mine, (row.target, shape.label, row.machine)):
+                raise Leak(f"{row.target} {shape.label} on {row.machine} is left out, but told.")
 
 
-def measured(spaces: Sequence[Space], split: Split, seeds: int, audit: Audit) -> Found:
-    """The trajectories of every strategy on every space that has others to learn from."""
-    found: Found = {name: [] for name in strategies.STRATEGIES}
-    for chosen in spaces:
-        others = split.others(chosen, spaces)
-        if not others:
-            continue
-        out = split.same(chosen.target, _label(chosen), chosen.machine)
-        audit.out = out
+@dataclass(frozen=True)
+class Table:
+    """All strategies on all spaces, each space without its group."""
+
+    left_out: str
+    spaces: tuple[Space, ...]
+    searches: Searches
+    seconds: dict[str, float]
+    audited: str
+
+
+def replayed(left_out: str, spaces: Sequence[Space], seeds: int, most: int) -> Table:
+    found: Searches = {name: [] for name in strategies.STRATEGIES}
+    seconds = dict.fromkeys(found, 0.0)
+    calls = rows = 0
+    for space in spaces:
+        audit = Audit(left_out, key(space))
+        others = [s for s in spaces if not held(left_out, key(space), key(s))]
+        strategies.rank = audit
         for name in found:
-            many = seeds if name == "prior" else max(seeds, 20)
-            runs = run.searches(chosen, name, others, many, len(chosen.settings))
-            found[name].append((chosen, runs))
-        print(f"{split.name}: {chosen.name}", file=sys.stderr, flush=True)
-    return found
-
-
-def _label(chosen: Space) -> str:
-    return run.problem(chosen).shape.label
-
-
-def table(found: Found) -> list[str]:
-    rng = np.random.default_rng(0)
-    rows = [scores.score(name, runs, rng) for name, runs in found.items()]
-    first = next(r for r in rows if r.strategy == "random").evaluations.value
-    head = (
-        "| order | evaluations to 5 % | fewer | p90 | regret@1 | regret@10 | P score | searches |"
+            begin = time.perf_counter()
+            found[name].append(run.searches(space, name, others, seeds, most))
+            seconds[name] += time.perf_counter() - begin
+        calls, rows = calls + audit.calls, rows + audit.rows
+        print(f"{left_out} {space.name}", file=sys.stderr)
+    audited = (
+        f"Audit: of {rows:,} rows of other spaces in {calls:,} calls of `rank`, "
+        f"none was of the {left_out} left out."
     )
-    lines = [head, "|---" * 8 + "|"]
-    for r in rows:
-        cells = (r.evaluations, f"{first / r.evaluations.value:.2f}x", r.p90, r.first, r.tenth)
-        end = (r.performance, r.searches)
-        lines.append(f"| {r.strategy} | {' | '.join(map(str, (*cells, *end)))} |")
-    return lines
+    return Table(left_out, tuple(spaces), found, seconds, audited)
 
 
-def worst(found: Found) -> str:
-    """On how many spaces the prior's 95th percentile is above that of random order."""
-    lost = []
-    for (chosen, random), (_, prior) in zip(found["random"], found["prior"], strict=True):
-        p95 = [
-            np.quantile([scores.evaluations(t, chosen.best)[0] for t in runs], 0.95)
-            for runs in (random, prior)
-        ]
-        lost += [chosen.name] if p95[1] > p95[0] else []
-    return f"Worse than a random order at p95 on {len(lost)} of {len(found['prior'])} spaces."
+def counts(table: Table, name: str) -> list[FloatArray]:
+    """Evaluations to within 5 %, for each space those of its searches."""
+    return [
+        np.array([scores.evaluations(t, space.best)[0] for t in searches], float)
+        for space, searches in zip(table.spaces, table.searches[name], strict=True)
+    ]
+
+
+def factor(table: Table, name: str, only: Sequence[int] | None = None) -> scores.Interval:
+    """How many times as many evaluations random search needs, in geometric mean."""
+    mine, random = counts(table, name), counts(table, "random")
+    at = range(len(mine)) if only is None else only
+    both = [np.log(random[i]) - np.log(mine[i]) for i in at]
+    found = scores.bootstrap(both, lambda x: float(x.mean()), np.random.default_rng(0))
+    return scores.Interval(*(float(np.exp(x)) for x in (found.value, found.low, found.high)))
+
+
+def lines(table: Table) -> list[str]:
+    """The table of all strategies."""
+    told = ["| strategy | " + " | ".join(HEADS) + " |", "|---" * (len(HEADS) + 1) + "|"]
+    for name, searches in table.searches.items():
+        pairs = list(zip(table.spaces, searches, strict=True))
+        score = scores.score(name, pairs, np.random.default_rng(0))
+        live = sum(s.seconds * sum(map(len, found)) for s, found in pairs)
+        cells = (
+            *(score.evaluations, score.p90, f"{factor(table, name)}x", score.first, score.tenth),
+            *(score.performance, f"{score.censored} of {score.searches}"),
+            f"{live / table.seconds[name]:,.0f}x",
+        )
+        told.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    return told
+
+
+def by_target(table: Table) -> list[str]:
+    """The prior beside random search, target by target."""
+    mine, random = counts(table, "prior"), counts(table, "random")
+    told = [
+        "| target | settings | near best | random | prior | random needs | p95: random, prior |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for target in sorted({s.target for s in table.spaces}):
+        at = [i for i, s in enumerate(table.spaces) if s.target == target]
+        means = [scores.geometric(np.concatenate([x[i] for i in at])) for x in (random, mine)]
+        ends = [np.quantile(np.concatenate([x[i] for i in at]), 0.95) for x in (random, mine)]
+        spaces = [table.spaces[i] for i in at]
+        near = np.mean([sum(t <= scores.NEAR * s.best for t in s.ns) for s in spaces])
+        cells = (
+            *(target, len(spaces[0].settings), f"{near:.1f}", *(f"{x:.1f}" for x in means)),
+            *(f"{factor(table, 'prior', at)}x", f"{ends[0]:.0f}, {ends[1]:.0f}"),
+        )
+        told.append(f"| {' | '.join(map(str, cells))} |")
+    return told
+
+
+def page(tables: Sequence[Table], seeds: int, most: int) -> str:
+    first = tables[0]
+    machines = sorted({s.machine for s in first.spaces})
+    what = f"{len(first.spaces)} spaces of {len({s.target for s in first.spaces})} targets"
+    how = f"{seeds} searches of each strategy on each, of at most {most} evaluations"
+    parts = [f"{what} on {' and '.join(machines)}; {how}."]
+    for table in tables:
+        parts += [f"### Without the {table.left_out}", "\n".join(lines(table))]
+        parts += ["\n".join(by_target(table)), table.audited]
+    return "\n\n".join(parts)
+
+
+def placed(text: str, part: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{part}\n{END}{rest.partition(END)[2]}"
 
 
 def main() -> int:
+    """Exit 1 where there are no spaces, or a row has leaked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", choices=[s.name for s in SPLITS], action="append")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--spaces", type=Path, default=ROOT / "spaces")
+    parser.add_argument("--left-out", choices=LEFT_OUT, action="append")
+    parser.add_argument("--target", help="only spaces of this target")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=run.MOST)
+    parser.add_argument("--write", action="store_true", help="into docs/prior.md")
     options = parser.parse_args()
-    paths = sorted((ROOT / "spaces").glob(f"*/*{space.SUFFIX}"))
-    spaces = [space.read(path) for path in paths]
-    audit = Audit()
-    strategies.rank = audit  # type: ignore[assignment]
-    text = [_facts(spaces)]
-    for split in SPLITS:
-        if options.only and split.name not in options.only:
-            continue
-        begin = time.perf_counter()
-        found = measured(spaces, split, options.seeds, audit)
-        if not found["prior"]:
-            text += [f"\n**A {split.name} left out.** No space has another to learn from."]
-            continue
-        text += [f"\n**A {split.name} left out.** {worst(found)}\n", *table(found)]
-        print(f"{time.perf_counter() - begin:.0f} s", file=sys.stderr)
-    text += [
-        f"\n{audit.rows:,} rows went into {audit.asked:,} rankings, none of what was left out."
-    ]
-    print("\n".join(text))
+    spaces = [t4.load(path) for path in sorted(options.spaces.rglob("*.json.gz"))]
+    spaces = [s for s in spaces if options.target in (None, s.target)]
+    if not spaces:
+        print(f"no spaces in {options.spaces}: see scripts/brute_force.py", file=sys.stderr)
+        return 1
+    asked = options.left_out or LEFT_OUT
+    tables = [replayed(how, spaces, options.seeds, options.evaluations) for how in asked]
+    text = page(tables, options.seeds, options.evaluations)
+    print(text)
     if options.write:
-        _into_page("\n".join(text))
+        path = ROOT / "docs" / "prior.md"
+        path.write_text(placed(path.read_text(), text))
     return 0
-
-
-def _facts(spaces: Sequence[Space]) -> str:
-    near = [sum(ns <= scores.NEAR * s.best for ns in s.ns) for s in spaces]
-    gain = math.exp(float(np.mean([math.log(s.ns[0] / s.best) for s in spaces])))
-    machines = sorted({s.machine for s in spaces})
-    return (
-        f"{len(spaces)} spaces of {len({s.target for s in spaces})} targets on "
-        f"{' and '.join(machines)}, "
-        f"{min(len(s.ns) for s in spaces)} to {max(len(s.ns) for s in spaces)} settings each, "
-        f"of which {min(near)} to {max(near)} (median {np.median(near):.0f}) are within 5 % of the "
-        f"best; the default is {gain:.2f} times slower than the best in geometric mean."
-    )
-
-
-def _into_page(text: str) -> None:
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not after:
-        sys.exit(f"{PAGE} has no {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ APART = {
     "peers": 900,
     "prior": 900,
     "index": 1800,
-    "plane": 900,
-    "product": 1200,
+    "plane": 1100,
+    "product": 1250,
     "replay": 800,
     "fleet": 600,
+    "bench_index": 900,
     "cli": 900,
 }
 COPIES = ("kernels/plain/", "kernels/promoted/")  # of files in targets/

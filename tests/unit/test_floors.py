@@ -67,7 +67,7 @@ FLOORS = (
     (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
-        + ("prior.hints", "prior.ranking"),
+        + ("prior.hints", "prior.process", "prior.ranking"),
         ("kernels.plain", "kernels.promoted", "kernels", "product.amdahl", "product.record")
         + ("product.judge",),
     ),
@@ -82,12 +82,8 @@ FLOORS = (
             *("product.arms", "product.run", "product.promote", "product.page"),
         ),
         (
-            "replay.space",
-            "replay.strategies",
-            "replay.scores",
-            "replay.run",
-            "replay.brute",
-            "replay",
+            *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
+            *("replay.brute", "replay"),
         ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
@@ -100,11 +96,21 @@ FLOORS = (
         ),
         *("checkup", "overview", "new", "report"),
     ),
-    (("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),),
+    (
+        ("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),
+        (
+            *("bench_index.model", "bench_index.grid", "bench_index.vectors"),
+            *("bench_index.timing", "bench_index.sides", "bench_index.child"),
+            *("bench_index.ratio", "bench_index.process", "bench_index.origin"),
+            *("bench_index.store", "bench_index.run", "bench_index.tables", "bench_index.chart"),
+            *("bench_index.page", "bench_index.report", "bench_index"),
+        ),
+    ),
     (
         (
             *("cli.live", "cli.show", "cli.races", "cli.app", "cli.fleets", "cli.verbs"),
-            *("cli.knowledge", "cli.product", "cli.replays", "cli.every", "__main__"),
+            *("cli.knowledge", "cli.product", "cli.indexes", "cli.replays", "cli.every"),
+            "__main__",
         ),
     ),
 )

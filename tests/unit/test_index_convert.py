@@ -59,3 +59,9 @@ def test_without_faiss(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(Refusal, match="not installed"):
         to_faiss(IndexIVFFlat(5, 2))
+
+
+def test_an_index_that_nobody_else_holds(x):
+    """What `downcast_index` returns does not keep its argument alive."""
+    for _ in range(20):
+        assert from_faiss(faiss.index_factory(5, "IVF6,Flat")).nlist == 6

@@ -196,69 +196,6 @@ def test_the_bootstrap_covers_the_mean() -> None:
     assert 85 <= inside <= 100
 
 
-# T4
-
-
-def test_t4_comes_back(tmp_path: Path) -> None:
-    given = made((1500.5, "crash: 3", "timeout", "incorrect", None, "Typing", *(2.0,) * 34))
-    t4.write(tmp_path / "s.json", given)
-    read = t4.read(tmp_path / "s.json")
-    assert read.settings == given.settings and read.name == given.name
-    assert read.ns == pytest.approx(given.ns) and read.caches == given.caches
-    assert read.points[1:6] == ("runtime", "timeout", "correctness", None, "compile")
-
-
-def results(*found: tuple[dict[str, Any], str, float | None, str]) -> dict[str, Any]:
-    """A file as Kernel Tuner writes it."""
-    return {
-        "schema_version": "1.0.0",
-        "results": [
-            {
-                "timestamp": "2024-01-01 00:00:00",
-                "configuration": configuration,
-                "times": {"compilation_time": 1.5, "runtimes": [], "framework": 0.1},
-                "invalidity": invalidity,
-                "correctness": 1,
-                "measurements": [{"name": "power", "value": 3.0, "unit": "W"}]
-                + ([] if value is None else [{"name": "time", "value": value, "unit": unit}]),
-                "objectives": ["time"],
-            }
-            for configuration, invalidity, value, unit in found
-        ],
-    }
-
-
-def test_t4_of_another_tuner_is_a_space(tmp_path: Path) -> None:
-    path = tmp_path / "gemm.json"
-    body = results(
-        ({"x": 32, "y": 1}, "correct", 2.0, "ms"),
-        ({"x": 16, "y": 1}, "correct", 0.5, ""),
-        ({"x": 16, "y": 4}, "constraints", None, ""),
-        ({"x": 8, "y": 4}, "timeout", None, ""),
-    )
-    path.write_text(json.dumps(body))
-    read = t4.read(path)
-    assert read.target == "gemm" and read.knobs == {"x": (32, 16, 8), "y": (1, 4)}
-    assert read.points == (2e6, None, 5e5, None, None, "timeout")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        [],
-        {"results": []},
-        results(({"x": 1}, "correct", None, "ms")),
-        results(({"x": 1}, "correct", 1.0, "parsec")),
-        results(({"x": [1]}, "correct", 1.0, "ms")),
-        results(({"x": 1}, "correct", 1.0, "ms"), ({"y": 1}, "correct", 1.0, "ms")),
-    ],
-)
-def test_t4_without_a_space_is_refused(tmp_path: Path, body: Any) -> None:
-    (tmp_path / "s.json").write_text(json.dumps(body))
-    with pytest.raises(Refusal, match="no T4 file"):
-        t4.read(tmp_path / "s.json")
-
-
 # The verb
 
 
@@ -266,7 +203,7 @@ def test_the_verb_exports(tmp_path: Path) -> None:
     space.write(tmp_path / "s.json.gz", smooth())
     asked = ["replay", "--space", f"{tmp_path}/s.json.gz", "--export", f"{tmp_path}/s.json"]
     assert CliRunner().invoke(app, asked).exit_code == 0
-    assert t4.read(tmp_path / "s.json").ns == pytest.approx(smooth().ns)
+    assert t4.load(tmp_path / "s.json").ns == pytest.approx(smooth().ns)
 
 
 def test_the_verb_prints_a_table_and_an_object(tmp_path: Path) -> None:

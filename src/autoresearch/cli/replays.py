@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def replay(
-    space: Annotated[Path, typer.Option(help="A space of spaces/, or a T4 file (.json).")],
+    space: Annotated[Path, typer.Option(help="A space: a file of ours, or one in T4.")],
     past: Annotated[
         list[Path] | None, typer.Option(help="Spaces that the prior knows; again for each.")
     ] = None,
@@ -34,18 +34,12 @@ def replay(
     """
     from ..replay import run, t4
 
-    chosen, others = _read(space), [_read(path) for path in past or ()]
+    chosen, others = t4.load(space), [t4.load(path) for path in past or ()]
     if export:
         t4.write(export, chosen)
         show.emit(json, {"exported": export})
     else:
         _shown(chosen, run.compare(chosen, others, seeds, evaluations), json)
-
-
-def _read(path: Path) -> Space:
-    from ..replay import space, t4
-
-    return t4.read(path) if path.suffix == ".json" else space.read(path)
 
 
 def _shown(space: Space, found: list[Timed], json: bool) -> None:

@@ -22,14 +22,14 @@ from .quantizer import U8
 def from_faiss(index: Any) -> Any:
     """Our twin of a faiss IndexFlatL2, IndexFlatIP, IndexIVFFlat or IndexIVFPQ (both L2), with
     copies of all it holds; Refusal for any other."""
-    index = _faiss().downcast_index(index)
-    name = type(index).__name__
+    whole = _faiss().downcast_index(index)  # borrows from `index`, which must outlive it
+    name = type(whole).__name__
     if name == "IndexFlat":  # what downcast_index makes of one that was read from a file
-        name = "IndexFlatL2" if index.metric_type == _faiss().METRIC_L2 else "IndexFlatIP"
+        name = "IndexFlatL2" if whole.metric_type == _faiss().METRIC_L2 else "IndexFlatIP"
     if name not in _FROM:
         what = f"A faiss {name} has no twin here."
         raise Refusal(what, f"Convert one of {', '.join(_FROM)}.")
-    return _FROM[name](index)
+    return _FROM[name](whole)
 
 
 def to_faiss(index: Any) -> Any:

@@ -53,7 +53,7 @@ def _row(space: Space, place: int) -> Past:
 def problem(space: Space, past: tuple[Past, ...] = ()) -> Problem:
     """What a strategy may know of a space."""
     shape = Shape.read(space.shape)
-    return Problem(space.target, shape, space.machine, space.caches, space.settings, past)
+    return Problem(space.target, shape, space.machine, space.settings, past)
 
 
 def search(space: Space, strategy: Search, most: int = MOST) -> tuple[float, ...]:

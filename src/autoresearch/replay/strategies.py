@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..model import FloatArray
 from ..prior import Past, Shape, features
-from ..prior.ranking import neighbours, rank
+from ..prior.ranking import rank
 from .space import Knobs
 
-AGAIN = 5  # evaluations after which a model is asked again, as in a sweep
-HERE = "here"  # the group of what a search has found itself
+HERE = "here"  # the group of what a search was told
 FIRST = 5  # settings that k-NN draws before it has neighbours to ask
+NEAREST = 5
 
 Search = Generator[int, float, None]  # names places in `settings`, is sent their times in ns
 
@@ -29,7 +30,6 @@ class Problem:
     target: str
     shape: Shape
     machine: str
-    caches: tuple[int, ...]
     settings: tuple[Knobs, ...]
     past: tuple[Past, ...] = ()
 
@@ -51,32 +51,42 @@ def seeds(problem: Problem, rng: np.random.Generator) -> Search:
 
 def nearest(problem: Problem, rng: np.random.Generator) -> Search:
     """The default and a few others, then what lies near the fast ones found so far."""
-    table = features.matrix(
-        [features.described(s, (problem.shape,), problem.caches, True) for s in problem.settings]
-    )
-    told: dict[int, float] = {}
-    for place in _once([0], rng.permutation(len(table))[:FIRST]):
+    away, told = _distances(problem.settings), dict[int, float]()
+    for place in _once([0], rng.permutation(len(away))[:FIRST]):
         told[place] = yield place
-    while len(told) < len(table):
-        left = [i for i in range(len(table)) if i not in told]
-        known, y = table[list(told)], np.log(_finite(list(told.values())))
-        order = np.argsort(neighbours(known, y, table[left]), kind="stable")
-        for place in order[:AGAIN]:
-            told[left[place]] = yield left[place]
+    while len(told) < len(away):
+        left = [i for i in range(len(away)) if i not in told]
+        y = np.log(_finite(list(told.values())))
+        place = left[int(_neighbours(away[left][:, list(told)], y).argmin())]
+        told[place] = yield place
+
+
+def _distances(settings: Sequence[Knobs]) -> FloatArray:
+    """f64[n, n]: as the crow flies, a step of a knob's whole range being 1."""
+    square = np.zeros((len(settings), len(settings)))
+    for name in settings[0]:
+        square += features.apart([setting[name] for setting in settings]) ** 2
+    return np.sqrt(square)
+
+
+def _neighbours(away: FloatArray, y: FloatArray) -> FloatArray:
+    """For each row the mean of what is nearest, near ones heavier."""
+    k = min(NEAREST, len(y))
+    near = np.argpartition(away, k - 1, axis=1)[:, :k]
+    weight = 1 / (0.1 + np.take_along_axis(away, near, axis=1))
+    mean: FloatArray = (weight * y[near]).sum(1) / weight.sum(1)
+    return mean
 
 
 def prior(problem: Problem, rng: np.random.Generator) -> Search:
-    """What `rank` makes of other spaces and of what it was told here."""
+    """What `rank` makes of other spaces and of what it was told here, asked before each setting."""
     told: dict[int, float] = {}
-    left = _once(_seeds(problem.settings), rng.permutation(len(problem.settings)))
+    left = _once([0], rng.permutation(len(problem.settings)))
     while left:
         rows = (*_rows(problem, told), *problem.past)
         candidates = [problem.settings[i] for i in left]
-        found = rank(candidates, rows, (problem.shape,), problem.machine, problem.caches)
-        left = [left[i] for i in found.order]
-        for place in left[:AGAIN]:
-            told[place] = yield place
-        left = left[AGAIN:]
+        place = left.pop(rank(candidates, rows, (problem.shape,), problem.machine).order[0])
+        told[place] = yield place
 
 
 STRATEGIES: dict[str, Strategy] = {

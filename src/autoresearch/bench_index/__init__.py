@@ -1,0 +1,1 @@
+"""Our indexes and faiss's side by side: the same vectors, lists, threads and queries."""
