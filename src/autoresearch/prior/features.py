@@ -21,9 +21,10 @@ Place = tuple[str, tuple[Shape, ...]]  # machine and shapes
 def apart(values: Sequence[Setting]) -> FloatArray:
     """f64[n, n] of 0 to 1: numbers by their logarithms, anything else is the same or is not."""
     other = 1.0 - np.eye(len(values))
-    if any(isinstance(value, bool | str) for value in values):
+    numbers = [v for v in values if not isinstance(v, bool | str)]
+    if len(numbers) < len(values):
         return other
-    logs = np.array([math.copysign(math.log2(1 + abs(value)), value) for value in values])
+    logs = np.array([math.copysign(math.log2(1 + abs(v)), v) for v in numbers])
     gaps: FloatArray = np.abs(logs[:, None] - logs[None, :])
     return STEP * other + (1 - STEP) * gaps / max(float(gaps.max()), 1e-9)
 

@@ -100,8 +100,8 @@ def likelihood(space: Space, weights: Weights, rows: Rows, y: FloatArray) -> flo
 def fitted(space: Space, rows: Rows, y: FloatArray, here: int) -> Weights:
     """The weights that make the rows likely, changed one at a time, a step up or down."""
     if len(y) > SAMPLE:
-        at = _sample(rows.places == here)
-        rows, y = rows.part(at), y[at]
+        sample = _sample(rows.places == here)
+        rows, y = rows.part(sample), y[sample]
     weights, best = space.start, -math.inf
     for _ in range(PASSES):
         for at, table in enumerate(space.tables):
@@ -136,7 +136,8 @@ class Process:
     def of(cls, space: Space, rows: Rows, y: FloatArray, here: int) -> Process:
         """Of rows, to ask about the place `here`."""
         weights = fitted(space, rows, y, here)
-        return cls(space, weights, rows, y, np.linalg.inv(_observed(space, weights, rows)))
+        inverse: FloatArray = np.linalg.inv(_observed(space, weights, rows)).astype(np.float64)
+        return cls(space, weights, rows, y, inverse)
 
     def expected(self, new: Rows) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of each new setting above the level of its group."""
