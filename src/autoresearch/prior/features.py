@@ -12,38 +12,43 @@ import numpy as np
 
 from ..model import FloatArray
 from ..runner.knobs import Setting
-from .shape import OTHER, Shape, log2
+from .shape import Shape, log2
 
-MACHINE = 2.0  # another machine is as far away as two doublings of one size
+STEP = 0.3  # of a knob's range, between any two numbers: 0 often means none at all
+Place = tuple[str, tuple[Shape, ...]]  # machine and shapes
 
 
 def apart(values: Sequence[Setting]) -> FloatArray:
     """f64[n, n] of 0 to 1: numbers by their logarithms, anything else is the same or is not."""
-    if any(isinstance(value, bool | str) for value in values):
-        return 1.0 - np.eye(len(values))
-    logs = np.array([math.copysign(math.log2(1 + abs(value)), value) for value in values])
+    other = 1.0 - np.eye(len(values))
+    numbers = [v for v in values if not isinstance(v, bool | str)]
+    if len(numbers) < len(values):
+        return other
+    logs = np.array([math.copysign(math.log2(1 + abs(v)), v) for v in numbers])
     gaps: FloatArray = np.abs(logs[:, None] - logs[None, :])
-    return gaps / max(float(gaps.max()), 1e-9)
+    return STEP * other + (1 - STEP) * gaps / max(float(gaps.max()), 1e-9)
 
 
-def between(places: Sequence[tuple[str, tuple[Shape, ...]]]) -> FloatArray:
-    """f64[n, n]: doublings between places, as the crow flies; a place of several shapes is at their
-    mean."""
+def traits(places: Sequence[Place]) -> tuple[FloatArray, ...]:
+    """f64[n, n] of 0 to 1 for each size, word, op and machine in which the places differ; of a
+    place with several shapes the means count."""
     described = [_described(machine, shapes) for machine, shapes in places]
-    names = sorted({name for row in described for name in row})
-    table = np.array([[row.get(name, 0.0) for name in names] for row in described], np.float64)
-    gaps = table[:, None, :] - table[None, :, :]
-    found: FloatArray = np.sqrt((gaps**2).sum(2))
-    return found
+    names = sorted({name for row in described for name, _ in row})
+    found = []
+    for name in names:
+        words = sorted({word for row in described for n, word in row if n == name})
+        columns = np.array([[row.get((name, word), 0.0) for word in words] for row in described])
+        gaps = np.abs(columns[:, None, :] - columns[None, :, :]).sum(2)
+        found.append(gaps / max(float(gaps.max()), 1e-9))
+    return tuple(table for table in found if table.any())
 
 
-def _described(machine: str, shapes: tuple[Shape, ...]) -> dict[str, float]:
-    """Coordinates: two that differ in a word or in the machine are OTHER or MACHINE apart."""
-    row = {f"machine={machine}": MACHINE / math.sqrt(2)}
+def _described(machine: str, shapes: tuple[Shape, ...]) -> dict[tuple[str, str], float]:
+    """By name and word: the mean log2 of a size, the share of a word."""
+    row = {("machine", machine): 1.0}
     for shape in shapes:
-        told = {f"{name}={word}": OTHER / math.sqrt(2) for name, word in shape.words}
-        told |= {name: log2(abs(size)) for name, size in shape.sizes}
-        told |= {f"op={shape.op}": 1 / math.sqrt(2)}
-        for name, value in told.items():
-            row[name] = row.get(name, 0.0) + value / len(shapes)
+        told = [((name, ""), log2(abs(size))) for name, size in shape.sizes]
+        told += [((name, word), 1.0) for name, word in (*shape.words, ("op", shape.op))]
+        for key, value in told:
+            row[key] = row.get(key, 0.0) + value / len(shapes)
     return row

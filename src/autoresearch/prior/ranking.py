@@ -23,12 +23,11 @@ from .process import Process, Rows, Space
 from .shape import Shape
 
 Ints = NDArray[np.int64]
-Place = tuple[str, tuple[Shape, ...]]  # machine and shapes
 
 LEAST = 6  # usable rows
 FIRST = 32  # settings that are spread where nothing is known
 MOST = 600  # newest rows: all are compared with all
-HOPE = 1.0  # standard deviations by which a setting is taken to be better than expected
+HOPE = 2.0  # standard deviations by which a setting is taken to be better than expected
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
 TRUST = 1.645  # one-sided 5 %: below, cross-validation cannot tell the model from a lottery
 
@@ -70,7 +69,7 @@ def _ranked(
     if len(rows) < LEAST:
         why = f"spread: {len(rows)} usable rows, {LEAST} are needed"
         return Ranking(_spread(known, new, space), "none", why)
-    model = Process.of(space, known, _slowness(rows, known.groups))
+    model = Process.of(space, known, _slowness(rows, known.groups), new.places[0])
     basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
     z = _trust(model, new.places[0])
     if z is None or z < TRUST:
@@ -91,7 +90,7 @@ def _encoded(
 ) -> tuple[Rows, Rows, Space]:
     """The rows and the candidates in numbers, and the distances of what the numbers stand for."""
     every = [*(row.knobs for row in rows), *candidates]
-    places: dict[Place, int] = {}
+    places: dict[features.Place, int] = {}
     at = [places.setdefault((r.machine, r.shapes), len(places)) for r in rows]
     here = places.setdefault((machine, shapes), len(places))
     settings, apart = [], []
@@ -104,7 +103,7 @@ def _encoded(
     groups = np.unique([r.group for r in rows], return_inverse=True)[1]
     known = Rows(table[: len(rows)], np.array(at, np.int64), groups)
     new = Rows(table[len(rows) :], np.full(len(candidates), here), np.full(len(candidates), -1))
-    return known, new, Space(tuple(apart), features.between(list(places)))
+    return known, new, Space(tuple(apart), features.traits(list(places)), len(places))
 
 
 def _spread(known: Rows, new: Rows, space: Space) -> tuple[int, ...]:
