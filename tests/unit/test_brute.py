@@ -55,6 +55,8 @@ def test_every_setting_is_a_time_or_a_failure(bench: brute.Bench, tmp_path: Path
     journal, far = tmp_path / "journal.jsonl", time.monotonic() + 600
     assert brute.compiled(bench, journal, time.monotonic() - 1) == 5
     assert brute.compiled(bench, journal, far) == 0
+    with pytest.raises(Refusal, match="3 settings are not measured yet"):
+        brute.spaces(bench.plan, journal, "here", (), {})
     with journal.open("a") as file:
         file.write('{"round": 0, "at": 0, "ns"')  # a kill in the middle of a line
         file.write("\n")

@@ -253,8 +253,12 @@ def lines(journal: Path) -> Iterator[Line]:
 def spaces(
     plan: Plan, journal: Path, machine: str, caches: tuple[int, ...], versions: Mapping[str, str]
 ) -> list[Space]:
-    """A space for each shape: a setting's time is the median over the rounds."""
+    """A space for each shape: a setting's time is the median over the rounds; Refusal while any
+    setting has neither a time nor a failure."""
     known = list(lines(journal))
+    left = len(plan.settings) - len({line.at for line in known if line.ns or line.failed})
+    if left:
+        raise Refusal(f"{left} settings are not measured yet.", "Go on with --compile, --measure.")
     seconds = sum(line.seconds for line in known) / len(plan.settings)
     found = []
     for i, workload in enumerate(plan.workloads):
@@ -269,8 +273,8 @@ def spaces(
 def _point(known: Sequence[Line], shape: int) -> Point:
     failed = next((line.failed for line in known if line.failed), "")
     times = [line.ns[shape] for line in known if line.ns]
-    if failed or not times:
-        return failed or "not measured"
+    if failed:
+        return failed
     return float(np.median(times))
 
 
