@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoresearch.errors import Refusal
-from autoresearch.replay import brute
+from autoresearch.replay import brute, forked
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = """
@@ -46,7 +46,7 @@ def take(values, indices, out):
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> brute.Bench:
     path = tmp_path / "toy.py"
     path.write_text(KERNEL)
-    monkeypatch.setattr(brute, "LIMIT", 12.0)
+    monkeypatch.setattr(forked, "LIMIT", 12.0)
     return brute.Bench(brute.Plan(ROOT, path), tmp_path / "builds")
 
 
@@ -55,6 +55,8 @@ def test_every_setting_is_a_time_or_a_failure(bench: brute.Bench, tmp_path: Path
     journal, far = tmp_path / "journal.jsonl", time.monotonic() + 600
     assert brute.compiled(bench, journal, time.monotonic() - 1) == 5
     assert brute.compiled(bench, journal, far) == 0
+    with pytest.raises(Refusal, match="3 settings are not measured yet"):
+        brute.spaces(bench.plan, journal, "here", (), {})
     with journal.open("a") as file:
         file.write('{"round": 0, "at": 0, "ns"')  # a kill in the middle of a line
         file.write("\n")
@@ -73,9 +75,9 @@ def test_every_setting_is_a_time_or_a_failure(bench: brute.Bench, tmp_path: Path
 
 
 def test_a_child_returns_raises_hangs_or_dies() -> None:
-    assert brute.child(lambda: np.arange(3).tolist()) == ([0, 1, 2], "")
-    assert brute.child(lambda: 1 / 0) == (None, "ZeroDivisionError: division by zero")
-    assert brute.child(lambda: time.sleep(60), 0.2) == (None, "timeout")
+    assert forked.child(lambda: np.arange(3).tolist()) == ([0, 1, 2], "")
+    assert forked.child(lambda: 1 / 0) == (None, "ZeroDivisionError: division by zero")
+    assert forked.child(lambda: time.sleep(60), 0.2) == (None, "timeout")
 
 
 def test_a_plan_without_its_facts_is_refused(tmp_path: Path) -> None:

@@ -11,21 +11,17 @@ import ast
 import json
 import math
 import mmap
-import os
-import pickle
 import runpy
-import select
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -36,12 +32,11 @@ from ..runner import driver, layout
 from ..runner.case import Case
 from ..runner.knobs import Setting, read_knobs, with_knobs
 from ..runner.source import parse
+from .forked import child
 from .space import Knobs, Point, Space
 
-T = TypeVar("T")
 OPERATIONS = 4  # in one call: as many different inputs
 WARM, CALLS = 2, 9  # of each shape in a round
-LIMIT = 60.0  # seconds for one setting
 SEED = 20240
 
 
@@ -89,51 +84,6 @@ class Plan:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
                 return ast.literal_eval(node.value)
         raise Refusal(f"{self.path} has no {name}.", "Write it as a literal at its top.")
-
-
-def child(do: Callable[[], T], limit: float | None = None) -> tuple[T | None, str]:
-    """What `do` returns in a forked process, or what became of it."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(reading)
-        _live(do, writing)
-    os.close(writing)
-    said = _heard(reading, time.monotonic() + (limit or LIMIT))
-    if said is None:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if said is None:
-        return None, "timeout"
-    if not said:
-        return None, f"crash: ended with {os.waitstatus_to_exitcode(status)}"
-    done: tuple[T | None, str] = pickle.loads(said)
-    return done
-
-
-def _live(do: Callable[[], T], writing: int) -> None:
-    """A child's life."""
-    try:
-        try:
-            said = pickle.dumps((do(), ""))
-        except Exception as error:  # noqa: BLE001 - whatever a setting does is its result
-            said = pickle.dumps((None, f"{type(error).__name__}: {error}".splitlines()[0][:200]))
-        with os.fdopen(writing, "wb") as file:
-            file.write(said)
-    finally:
-        os._exit(0)
-
-
-def _heard(reading: int, until: float) -> bytes | None:
-    """All that a child writes; None when it takes too long."""
-    parts: list[bytes] = []
-    with os.fdopen(reading, "rb", buffering=0) as file:
-        while select.select([file], [], [], max(0.0, until - time.monotonic()))[0]:
-            part = file.read(1 << 20)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-    return None
 
 
 def build(plan: Plan, folder: Path, setting: Knobs | None) -> tuple[Any, Any]:
@@ -303,8 +253,12 @@ def lines(journal: Path) -> Iterator[Line]:
 def spaces(
     plan: Plan, journal: Path, machine: str, caches: tuple[int, ...], versions: Mapping[str, str]
 ) -> list[Space]:
-    """A space for each shape: a setting's time is the median over the rounds."""
+    """A space for each shape: a setting's time is the median over the rounds; Refusal while any
+    setting has neither a time nor a failure."""
     known = list(lines(journal))
+    left = len(plan.settings) - len({line.at for line in known if line.ns or line.failed})
+    if left:
+        raise Refusal(f"{left} settings are not measured yet.", "Go on with --compile, --measure.")
     seconds = sum(line.seconds for line in known) / len(plan.settings)
     found = []
     for i, workload in enumerate(plan.workloads):
@@ -319,8 +273,8 @@ def spaces(
 def _point(known: Sequence[Line], shape: int) -> Point:
     failed = next((line.failed for line in known if line.failed), "")
     times = [line.ns[shape] for line in known if line.ns]
-    if failed or not times:
-        return failed or "not measured"
+    if failed:
+        return failed
     return float(np.median(times))
 
 
