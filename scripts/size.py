@@ -24,7 +24,7 @@ APART = {
     "product": 1250,
     "replay": 800,
     "fleet": 600,
-    "bench_index": 900,
+    "bench_index": 1000,
     "cli": 900,
 }
 COPIES = ("kernels/plain/", "kernels/promoted/")  # of files in targets/

@@ -1,8 +1,12 @@
 """Squared L2 distances to product-quantised vectors; search by lower bounds in bytes.
 
-Rows stand in blocks of 64, transposed, so that one vector holds the same code of many rows. Search
-looks codes up in tables of bytes that lie in registers: entries rounded down sum up to a lower
-bound, and only rows whose bound is below the worst distance kept are summed from the table itself.
+Rows stand in blocks, transposed, so that one vector holds the same code of many rows. Search looks
+codes up in tables of bytes that lie in registers: entries above the least of their slice, rounded
+down, sum up to a lower bound, and only rows whose bound is below the worst distance kept
+are summed from the table itself. A step is so small that four entries of a near row half fill a
+byte; what is further saturates, which leaves a lower bound.
+
+The best of a first sample, by their bounds, set the limit that the rest has to pass.
 
 Centroids are renamed so that near ones share the low bits of their code: 16, 64 and 128 groups.
 The least entry of each group makes a smaller table, cheaper to look up and looser as a bound;
@@ -15,12 +19,25 @@ import numpy as np
 from autoresearch import simd
 from numba import njit
 
-ROWS = 64  # of a block
-TOP = 63  # the largest entry of a table of bytes: four of them fit a byte
-MOST = 1024  # slices whose entries still fit 16 bits
-NOISE = np.float32(1e-6)  # relative error of a sum in single precision, and more
+KNOBS = {"each": (24, 16, 32), "spare": (16, 8, 32), "sample": (16, 8, 32)}
+EACH = KNOBS["each"][0]  # steps that a slice of a row near the limit has on average
+SPARE = KNOBS["spare"][0]  # the more, the fewer rows may pass before a finer table is tried
+SAMPLE = KNOBS["sample"][0]  # blocks whose best rows set the first limit
+AHEAD = 8192  # bytes: the processor's own prefetcher stops at every page
 STRETCH = 8  # blocks that are marked at once
-FINEST = 3  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, 3 every centroid
+SMALL = 256  # rows that are not worth tables of bytes
+MOST = 1024  # slices whose sums still fit 16 bits
+WHOLE = np.float32((1 << 23) + 256)  # floats of this size are whole, their low byte counts
+NOISE = np.float32(1e-6)  # relative error of a sum in single precision, and more
+
+WIDE = simd.has("avx512bw")
+VBMI = simd.has("avx512vbmi")
+ROWS = 64 if WIDE else 32  # of a block
+U8 = simd.u8x64 if WIDE else simd.u8x32
+U16 = simd.u16x32 if WIDE else simd.u16x16
+MASK = simd.m64 if WIDE else simd.m32
+FEWEST = 1 if VBMI else 0  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, 3 every centroid
+FINEST = 3  # `vpermb` has 64 entries at the price of 16
 
 
 @njit
@@ -87,7 +104,7 @@ def rename(centroids, centres, names):
 
 @njit
 def prepare(codebook, codes):
-    """The codebook with centroids side by side, codes u8[blocks, M, 64], both by the new names."""
+    """The codebook with centroids side by side, codes u8[blocks, M, ROWS], both by the new names."""
     M, K, ds = codebook.shape
     n = codes.shape[0]
     columns = np.empty((M, ds, 256), np.float32)
@@ -108,10 +125,17 @@ def prepare(codebook, codes):
 
 @njit
 def scratch(state):
-    """Of a query, by the new names: its table, the least entry of each slice, tables of bytes."""
-    M = state[2].shape[0]
-    lows = np.empty(M, np.float32)
-    return np.empty((M, 256), np.float32), lows, np.empty((M, 512), np.uint8)
+    """Of a query, by the new names: its table, the least entry of each slice, tables of
+    bytes; and the sums of the sample, the marks of some blocks."""
+    columns = state[0]
+    M = columns.shape[0]
+    return (
+        np.empty((M, 256), np.float32),
+        np.empty(M, np.float32),
+        np.empty((M, 512), np.uint8),
+        np.empty((SAMPLE, 2, ROWS // 2), np.uint16),
+        np.empty(max(SAMPLE, STRETCH), np.uint64),
+    )
 
 
 @njit
@@ -127,17 +151,20 @@ def distance_table(state, q, table):
 
 @njit
 def fill_row(columns, q, m, table, at):
-    """Distances of slice m of q to all centroids, from table[at]; their least and greatest."""
+    """Distances of slice m of q to all centroids, from table[at]; their least and their sum."""
     ds = columns.shape[1]
-    low, high = simd.splat(simd.f32x16, np.inf), simd.zero(simd.f32x16)
-    for k in range(0, 256, 16):
-        total = simd.zero(simd.f32x16)
+    low, total = simd.splat(simd.f32x16, np.inf), simd.zero(simd.f32x16)
+    for k in range(0, 256, 64):
+        sums = simd.repeat(simd.zero(simd.f32x16), 4)
         for j in range(ds):
-            gap = q[m * ds + j] - simd.load(simd.f32x16, columns, (m * ds + j) * 256 + k)
-            total += gap * gap
-        simd.store(table, at + k, total)
-        low, high = simd.min(low, total), simd.max(high, total)
-    return simd.reduce_min(low), simd.reduce_max(high)
+            x = simd.splat(simd.f32x16, q[m * ds + j])
+            for v in simd.unroll(4):
+                c = simd.load(simd.f32x16, columns, (m * ds + j) * 256 + k + 16 * v)
+                sums = simd.put(sums, v, simd.fma(x - c, x - c, sums[v]))
+        for v in simd.unroll(4):
+            simd.store(table, at + k + 16 * v, sums[v])
+            low, total = simd.min(low, sums[v]), total + sums[v]
+    return simd.reduce_min(low), simd.reduce_add(total)
 
 
 @njit
@@ -186,12 +213,15 @@ def add_eight(table, blocks, at, count, sums):
 def fill_bytes(table, lows, scale, levels):
     """Entries above the least of their slice, in steps of 1 / scale, rounded down, in
     levels[m, :256]; behind them the least of each of 128, 64 and 16 groups."""
+    half_less = simd.splat(simd.f32x16, -0.5)  # the nearest number is then none that is greater
     for m in range(lows.size):
         at = 512 * m
         for k in range(0, 256, 16):
-            steps = (simd.load(simd.f32x16, table, 256 * m + k) - lows[m]) * scale
-            whole = simd.convert(simd.i32x16, simd.min(steps, simd.splat(simd.f32x16, TOP)))
-            simd.store(levels, at + k, simd.saturate(simd.u8x16, whole))
+            above = simd.load(simd.f32x16, table, 256 * m + k) - lows[m]
+            near = simd.fma(above, simd.splat(simd.f32x16, scale), half_less)
+            number = simd.min(near, simd.splat(simd.f32x16, 255)) + WHOLE
+            whole = simd.convert(simd.u8x16, simd.bitcast(simd.u32x16, number))
+            simd.store(levels, at + k, whole)
         a = least_of_two(levels, at, at + 128)
         b = least_of_two(levels, at + 64, at + 192)
         simd.store(levels, at + 256, a)
@@ -215,7 +245,7 @@ def of_16(levels, at, codes):
 @njit
 def of_64(levels, at, codes):
     """Entries of a table of 64 by the low bits of the codes."""
-    if simd.has("avx512vbmi"):
+    if VBMI:
         return simd.lookup(simd.load(simd.u8x64, levels, at), codes)
     bit4, bit5 = (codes & 16) != 0, (codes & 32) != 0
     low = simd.select(bit4, of_16(levels, at + 16, codes), of_16(levels, at, codes))
@@ -225,7 +255,7 @@ def of_64(levels, at, codes):
 
 @njit
 def of_128(levels, at, codes):
-    if simd.has("avx512vbmi"):
+    if VBMI:
         low, high = simd.load(simd.u8x64, levels, at), simd.load(simd.u8x64, levels, at + 64)
         return simd.lookup2(low, high, codes)
     high = of_64(levels, at + 64, codes)
@@ -238,35 +268,36 @@ def of_256(levels, at, codes):
     return simd.select((codes & 128) != 0, high, of_128(levels, at, codes))
 
 
-@njit
-def some_codes(blocks, at):
-    """As many as fit a register."""
-    if simd.has("avx512vbmi"):
-        return simd.load(simd.u8x64, blocks, at)
-    return simd.load(simd.u8x32, blocks, at)
+def summing(entries, first):
+    """Sums over the slices of a block by the tables that begin at levels[m, first]."""
+
+    @njit
+    def sums(levels, blocks, b):
+        """Of bytes at odd places, and of all bytes times their place's worth."""
+        M = levels.shape[0]
+        both = odd = simd.zero(U16)
+        whole = M - M % 4
+        for m in range(0, whole, 4):
+            four = simd.zero(U8)
+            for e in simd.unroll(4):
+                codes = simd.load(U8, blocks, (b, m + e, 0))
+                simd.prefetch(blocks, (b * M + m + e) * ROWS + AHEAD)
+                four = simd.add_sat(four, entries(levels, 512 * (m + e) + first, codes))
+            words = simd.bitcast(U16, four)
+            both += words
+            odd += words >> 8
+        four = simd.zero(U8)
+        for m in range(whole, M):
+            codes = simd.load(U8, blocks, (b, m, 0))
+            four = simd.add_sat(four, entries(levels, 512 * m + first, codes))
+        words = simd.bitcast(U16, four)
+        return both + words, odd + (words >> 8)
+
+    return sums
 
 
-@njit
-def words_of(x):
-    if simd.has("avx512vbmi"):
-        return simd.bitcast(simd.u16x32, x)
-    return simd.bitcast(simd.u16x16, x)
-
-
-@njit
-def bytes_of(x):
-    if simd.has("avx512vbmi"):
-        return simd.bitcast(simd.u8x64, x)
-    return simd.bitcast(simd.u8x32, x)
-
-
-@njit
-def flushed(four, both, odd, now):
-    """Sums of bytes added to sums of words: of odd bytes, and of both, times their place's worth."""
-    if now:
-        words = words_of(four)
-        return four ^ four, both + words, odd + (words >> 8)
-    return four, both, odd
+sums_of_16, sums_of_64 = summing(of_16, 448), summing(of_64, 384)
+sums_of_128, sums_of_256 = summing(of_128, 256), summing(of_256, 0)
 
 
 @njit
@@ -276,39 +307,25 @@ def nearer(both, odd, limit):
     none = both ^ both
     near = simd.select(even < limit, none + 0x00FF, none)
     near |= simd.select(odd < limit, none + 0xFF00, none)
-    return simd.bits(bytes_of(near) != 0)
+    return simd.bits(simd.bitcast(U8, near) != 0)
 
 
 @njit
 def mark(levels, blocks, first, last, limit, fineness, marks):
-    """Which of the 64 rows of a block have a bound below the limit, as bits, for some blocks."""
-    M = levels.shape[0]
-    step = 64 if simd.has("avx512vbmi") else 32
+    """Which rows of some blocks have a bound below the limit, as bits; how many."""
+    came = 0
     for b in range(first, last):
-        marks[b - first] = 0
-        for half in range(0, 64, step):
-            place = b * M * ROWS + half
-            four = some_codes(blocks, place)
-            four ^= four
-            both = words_of(four)
-            odd = both
-            if fineness == 0:
-                for m in range(M):
-                    four += of_16(levels, 512 * m + 448, some_codes(blocks, place + ROWS * m))
-                    four, both, odd = flushed(four, both, odd, m % 4 == 3 or m == M - 1)
-            elif fineness == 1:
-                for m in range(M):
-                    four += of_64(levels, 512 * m + 384, some_codes(blocks, place + ROWS * m))
-                    four, both, odd = flushed(four, both, odd, m % 4 == 3 or m == M - 1)
-            elif fineness == 2:
-                for m in range(M):
-                    four += of_128(levels, 512 * m + 256, some_codes(blocks, place + ROWS * m))
-                    four, both, odd = flushed(four, both, odd, m % 4 == 3 or m == M - 1)
-            else:
-                for m in range(M):
-                    four += of_256(levels, 512 * m, some_codes(blocks, place + ROWS * m))
-                    four, both, odd = flushed(four, both, odd, m % 4 == 3 or m == M - 1)
-            marks[b - first] |= nearer(both, odd, limit) << np.uint64(half)
+        if fineness == 0:
+            both, odd = sums_of_16(levels, blocks, b)
+        elif fineness == 1:
+            both, odd = sums_of_64(levels, blocks, b)
+        elif fineness == 2:
+            both, odd = sums_of_128(levels, blocks, b)
+        else:
+            both, odd = sums_of_256(levels, blocks, b)
+        marks[b - first] = nearer(both, odd, limit)
+        came += simd.popcount(marks[b - first])
+    return came
 
 
 @njit
@@ -338,59 +355,116 @@ def insert(ids, dists, i, total):
 
 
 @njit
-def rescore(table, blocks, b, waiting, n, ids, dists):
-    """Let the rows of a block that are marked in the bits enter what is kept."""
-    M = table.shape[0]
-    last = ids.size - 1
-    while waiting:
-        row = ROWS * b + simd.ctz(waiting)
-        waiting = simd.clear_lowest(waiting)
-        if row < n:
-            total = distance(table, blocks, b * M * ROWS + row % ROWS, M)
-            if total < dists[last]:
-                insert(ids, dists, row, total)
+def rescore(table, blocks, first, count, marks, n, ids, dists):
+    """Let the rows that are marked, in blocks from the first on, enter what is kept."""
+    M, last = table.shape[0], ids.size - 1
+    for i in range(count):
+        b, waiting = first + i, marks[i]
+        while waiting:
+            row = ROWS * b + simd.ctz(waiting)
+            waiting = simd.clear_lowest(waiting)
+            if row < n:
+                total = distance(table, blocks, b * M * ROWS + row % ROWS, M)
+                if total < dists[last]:
+                    insert(ids, dists, row, total)
 
 
 @njit
 def search(state, scratch, q, ids, dists):
-    columns, blocks, names, n = state
-    table, lows, levels = scratch
+    columns, blocks, _, n = state
+    table, lows, levels, _, marks = scratch
     M, last = lows.size, ids.size - 1
-    least, widest = np.float32(0), np.float32(0)
+    least, room = np.float32(0), np.float32(0)
     for m in range(M):
-        low, high = fill_row(columns, q, m, table, 256 * m)
+        low, total = fill_row(columns, q, m, table, 256 * m)
         lows[m] = low
         least += low
-        widest = max(widest, high - low)
+        room += total / np.float32(256) - low
     ids[:] = -1
     dists[:] = np.inf
-    room_then, scale = np.float32(np.inf), np.float32(0)
-    fineness, came, b = 0, 0, 0
-    marks = np.empty(STRETCH, np.uint64)
-    bounded = M <= MOST and (simd.has("ssse3") or simd.has("neon"))
-    while b < blocks.shape[0]:
-        until = min(b + min(max(b, 1), STRETCH), blocks.shape[0])
-        worst = dists[last]
-        if worst == np.inf or not bounded:
-            marks[:] = ~np.uint64(0)
+    if M > MOST or n < SMALL or not (simd.has("ssse3") or simd.has("neon")):
+        marks[:] = simd.bits(simd.first(MASK, ROWS))
+        for b in range(0, blocks.shape[0], SAMPLE):
+            rescore(table, blocks, b, min(SAMPLE, blocks.shape[0] - b), marks, n, ids, dists)
+    else:
+        scale = steps(M, room)
+        fill_bytes(table, lows, scale, levels)
+        begin = sample(scratch, blocks, least, scale, n, ids, dists)
+        scan(scratch, blocks, begin, least, room, scale, n, ids, dists)
+
+
+@njit
+def steps(M, room):
+    """The scale that makes of a room what M slices have."""
+    return np.float32(EACH * M) / max(room, np.float32(1e-30))
+
+
+@njit
+def limit_of(worst, least, scale):
+    room = max(worst * (1 + NOISE) - least, np.float32(0))
+    return np.uint16(min(room * scale + 1, np.float32(65535)))
+
+
+@njit
+def sample(scratch, blocks, least, scale, n, ids, dists):
+    """Lets the nearest rows of the first blocks enter, best bounds first; how many blocks."""
+    table, _, levels, sums, marks = scratch
+    count, last = min(SAMPLE, blocks.shape[0]), ids.size - 1
+    for b in range(count):
+        both, odd = sums_of_256(levels, blocks, b)
+        simd.store(sums, (b, 0, 0), both)
+        simd.store(sums, (b, 1, 0), odd)
+    low, high = 0, 65535  # fewer rows than wanted are below low, enough are below high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if below(sums, count, np.uint16(middle), n) > last:
+            high = middle
         else:
-            room = worst * (1 + NOISE) - least
-            if room < np.float32(0.5) * room_then:
-                room_then = room
-                scale = np.float32(TOP - 1) / max(min(room, widest), np.float32(1e-30))
-                fill_bytes(table, lows, scale, levels)
-            limit = np.uint16(min(room * scale + 1, np.float32(65535)))
-            if b & (b - 1) == 0:
-                fineness = 0
-            while True:
-                mark(levels, blocks, b, until, limit, fineness, marks)
-                came = 0
-                for i in range(until - b):
-                    came += simd.popcount(marks[i])
-                if fineness == FINEST or came * (32 + M) * 8 <= ROWS * M * (until - b):
-                    break
-                fineness += 1
-        for i in range(until - b):
-            if marks[i]:
-                rescore(table, blocks, b + i, marks[i], n, ids, dists)
+            low = middle
+    first = np.uint16(high)
+    for b in range(count):
+        marks[b] = near_of(sums, b, first)
+    rescore(table, blocks, 0, count, marks, n, ids, dists)
+    limit = limit_of(dists[last], least, scale)
+    for b in range(count):
+        marks[b] = near_of(sums, b, limit) & ~near_of(sums, b, first)
+    rescore(table, blocks, 0, count, marks, n, ids, dists)
+    return count
+
+
+@njit
+def near_of(sums, b, limit):
+    return nearer(simd.load(U16, sums, (b, 0, 0)), simd.load(U16, sums, (b, 1, 0)), limit)
+
+
+@njit
+def below(sums, count, limit, n):
+    total = 0
+    for b in range(count):
+        total += simd.popcount(near_of(sums, b, limit) & simd.bits(simd.first(MASK, n - ROWS * b)))
+    return total
+
+
+@njit
+def scan(scratch, blocks, begin, least, room, scale, n, ids, dists):
+    """Lets rows enter from block `begin` on, given the room that the scale was made for."""
+    table, lows, levels, _, marks = scratch
+    M, last = lows.size, ids.size - 1
+    fineness, b = FEWEST, begin
+    while b < blocks.shape[0]:
+        until = min(b + STRETCH, blocks.shape[0])
+        if dists[last] - least < np.float32(0.5) * room:
+            room = max(dists[last] - least, np.float32(0))
+            scale = steps(M, room)
+            fill_bytes(table, lows, scale, levels)
+        limit = limit_of(dists[last], least, scale)
+        if b & (b - 1) == 0:
+            fineness = FEWEST
+        while True:
+            came = mark(levels, blocks, b, until, limit, fineness, marks)
+            if fineness == FINEST or came * (32 + M) * SPARE <= ROWS * M * (until - b):
+                break
+            fineness += 1
+        if came:
+            rescore(table, blocks, b, until - b, marks, n, ids, dists)
         b = until

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch import draw
 from autoresearch.model import Workload
@@ -24,8 +25,8 @@ def _spec(op, width, n, dist="uniform"):
 
 
 def _run(module, op, each, n):
-    out = np.full(n, 0xDEADBEEF, np.uint32)
-    getattr(module, op)(each["width"], each["packed"], out)
+    out = roomy(np.full(n, 0xDEADBEEF, np.uint32))
+    getattr(module, op)(each["width"], roomy(each["packed"]), out)
     return out
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy, roomy_all
 
 from autoresearch.oracle import check
 from targets.dictionary import inputs, kernels, peers, reference
@@ -21,14 +22,15 @@ def _rng(seed=0):
 
 def _run(module, op, static, codes, size=None):
     """Outputs as the harness lays them out; `size` bytes of text, as much as the answer needs."""
+    static, codes = roomy_all(static), roomy(codes)
     if op != "utf8":
         values = static["longs" if op == "i64" else "doubles"]
-        out = np.full(codes.size, POISON[values.dtype], values.dtype)
+        out = roomy(np.full(codes.size, POISON[values.dtype], values.dtype))
         module.decode(values, codes, out)
         return {"out": out}
     lengths = np.diff(static["offsets"])[codes]
-    out = np.full(int(lengths.sum()) if size is None else size, 170, np.uint8)
-    ends = np.full(codes.size + 1, -9, np.int32)
+    out = roomy(np.full(int(lengths.sum()) if size is None else size, 170, np.uint8))
+    ends = roomy(np.full(codes.size + 1, -9, np.int32))
     n = module.decode_utf8(static["offsets"], static["text"], codes, ends, out)
     return {"out_offsets": ends, "out": out, "n": n}
 

@@ -79,7 +79,7 @@ FLOORS = (
             *("product.pipeline", "product.pipelines.columns", "product.pipelines.texts"),
             *("product.pipelines.vectors", "product.pipelines", "product.store", "product.child"),
             *("product.bench", "product.answers", "product.measure", "product.ship"),
-            *("product.arms", "product.run", "product.promote", "product.page"),
+            *("product.arms", "product.run", "product.capsule", "product.promote", "product.page"),
         ),
         (
             *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
@@ -100,7 +100,8 @@ FLOORS = (
         ("fleet.job", "fleet.post", "fleet.engine", "fleet.record", "fleet.run", "fleet"),
         (
             *("bench_index.model", "bench_index.grid", "bench_index.vectors"),
-            *("bench_index.timing", "bench_index.sides", "bench_index.child"),
+            *("bench_index.timing", "bench_index.waits", "bench_index.sides"),
+            "bench_index.child",
             *("bench_index.ratio", "bench_index.process", "bench_index.origin"),
             *("bench_index.store", "bench_index.run", "bench_index.tables", "bench_index.chart"),
             *("bench_index.page", "bench_index.report", "bench_index"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch.oracle import check
 from targets.fsst import inputs, kernels, peers, reference
@@ -19,8 +20,8 @@ def _rng(seed=0):
 
 
 def _run(module, static, codes, n):
-    out = np.full(n, POISON, np.uint8)
-    count = module.decode(static["symbols"], static["lengths"], codes, out)
+    out = roomy(np.full(n, POISON, np.uint8))
+    count = module.decode(static["symbols"], static["lengths"], roomy(codes), out)
     return {"out": out, "n": count}
 
 

@@ -70,13 +70,11 @@ def check(index, theirs, q, k, most=0):
     st.integers(1, NLIST),
     st.integers(1, 200),
     st.integers(0, 9),
-    st.integers(1, 2),
     st.integers(0, 99),
 )
-def test_against_faiss(twins, nprobe, k, nq, threads, seed):
+def test_against_faiss(twins, nprobe, k, nq, seed):
     index, theirs, far = twins
     index.nprobe = theirs.nprobe = nprobe
-    index.num_threads = threads
     check(index, theirs, drawn(seed, nq, far=far), k)
 
 
@@ -126,6 +124,23 @@ def test_slices_of_all_sizes(d, m, bounded, monkeypatch):
     index.nprobe = theirs.nprobe = 3
     monkeypatch.setattr(scan, "BOUNDED", bounded)
     check(index, theirs, drawn(3, 4, d), 20)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 999))
+def test_bounds_against_numpy(m, worth, seed):
+    """On every processor, also where searching does without them."""
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(0, scan.TOP + 1, (m, 256), np.uint8)
+    blocks = rng.integers(0, 256, (2, m, 64), np.uint8)
+    terms = rng.integers(-9, 10, 128).astype(np.float32)
+    limit = np.float32(rng.integers(-5, 32 * m))
+    sums = levels[np.arange(m)[:, None], blocks].sum(1)
+    rows = terms[[scan.term_of.py_func(i) for i in range(128)]].reshape(2, 64)
+    near = sums < np.clip(limit - rows * worth, 0, None)
+    bits = scan.near_rows(levels, blocks, terms, 0, limit, np.float32(worth))
+    for told, wanted in zip(bits, near, strict=True):
+        assert [told >> i & 1 for i in range(64)] == wanted.tolist()
 
 
 def test_many_near_each_other_and_few_wanted():
@@ -239,7 +254,10 @@ def test_huge_batches_and_threads_change_nothing(monkeypatch):
     index.nprobe, q = 5, drawn(2, 64)
     whole = index.search(q, 7)
     monkeypatch.setattr(module, "CHUNK", 5 * 7)
+    assert index._threads(64, index.lists) == 1
+    monkeypatch.setattr(module, "WORTH_NS", 1)
     index.num_threads = 3
+    assert index._threads(64, index.lists) == 3
     index.add(drawn(9, 100) + 1000)  # packed by whichever thread searches first
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: index.search(q, 7), range(8)))

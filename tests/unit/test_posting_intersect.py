@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch.oracle import check
 from targets.posting_intersect import inputs, kernels, peers, reference
@@ -26,13 +27,13 @@ def _drawn(workload, seed):
 def _run(module, op, each, static=None):
     """The outputs as the harness holds them, poisoned before."""
     if op == "held":
-        out = np.full(static["ids"].size, 0xDEADBEEF, np.uint32)
+        out = roomy(np.full(static["ids"].size, 0xDEADBEEF, np.uint32))
         state = module.prepare(**static)
         n = module.intersect_held(state, each["i"], each["j"], out)
     else:
-        out = np.full(min(map(len, each.values())), 0xDEADBEEF, np.uint32)
+        out = roomy(np.full(min(map(len, each.values())), 0xDEADBEEF, np.uint32))
         entry = module.intersect if op == "two" else module.intersect3
-        n = entry(*[each[name] for name in NAMES[op]], out)
+        n = entry(*[roomy(each[name]) for name in NAMES[op]], out)
     return {"out": out, "n": np.array(n)}
 
 

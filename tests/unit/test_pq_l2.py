@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch.oracle import check, topk
 from targets.pq_l2 import inputs, kernels, peers, reference
@@ -31,7 +32,7 @@ def _run(module, op, static, q, k=10):
         module.search(state, module.scratch(state), q, out["ids"], out["dists"])
     else:
         table, dists = np.full(codebook.shape[:2], np.nan), np.full(len(codes), np.nan)
-        out = {"table": table.astype(np.float32), "out": dists.astype(np.float32)}
+        out = {"table": roomy(table.astype(np.float32)), "out": roomy(dists.astype(np.float32))}
         module.distance_table(state, q, out["table"])
         module.compute_distances(state, out["table"], out["out"])
     return out

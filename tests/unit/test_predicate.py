@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy, roomy_all
 
 from autoresearch.oracle import check
 from targets.predicate import inputs, kernels, peers, reference
@@ -26,9 +27,10 @@ def _drawn(workload, seed=0):
 
 def _run(module, op, static, each):
     """The outputs as the harness holds them, poisoned before."""
+    static, each = roomy_all(static), roomy_all(each)
     n = static["a"].size
-    bits, valid = (np.full(-(-n // 8), 0xAA, np.uint8) for _ in range(2))
-    rows = np.full(n, 0xDEADBEEF, np.uint32)
+    bits, valid = (roomy(np.full(-(-n // 8), 0xAA, np.uint8)) for _ in range(2))
+    rows = roomy(np.full(n, 0xDEADBEEF, np.uint32))
     a, b, x, y = static["a"], static["b"], each["x"], each.get("y")
     if op == "select":
         return {"rows": rows, "n": np.array(module.filter_select(a, b, x, y, rows))}

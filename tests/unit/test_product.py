@@ -25,6 +25,7 @@ from autoresearch.product import (
     amdahl,
     answers,
     bench,
+    capsule,
     child,
     judge,
     measure,
@@ -399,6 +400,9 @@ class Shop:
         folder = root / "src/autoresearch/kernels/promoted"
         folder.mkdir(parents=True)
         (folder / "__init__.py").write_text('"""Champions."""\n')
+        self.page = root / "docs/targets/pq-l2.md"
+        self.page.parent.mkdir(parents=True)
+        self.page.write_text("# pq-l2\n\n**Best result.** None yet.\n\n**What did not work.**\n")
         reference = (root / "targets/pq_l2/reference.py").read_bytes()
         (root / "targets/pq_l2/kernels.py").write_bytes(reference)
         for words in ("init -qb main", "add -A", "commit -qm start"):
@@ -463,11 +467,13 @@ class TestPromotion:
         assert facts["audit"]["speedup"] == 4.0 and facts["overall"] == [1.5, 1.4, 1.6]
         changed = shop.git("show", "--name-status", "--format=", done.commit).split()
         paths = [f"src/autoresearch/kernels/promoted/pq_l2{end}" for end in (".json", ".py")]
-        assert changed == ["A", paths[0], "A", paths[1]]
+        assert changed == ["M", "docs/targets/pq-l2.md", "A", paths[0], "A", paths[1]]
+        assert "**Best result.** 4.00x what shipped before" in shop.page.read_text()
         assert shop.git("status", "--porcelain") == "A  staged\n"
         gone = promote.demote(shop.session())
         changed = shop.git("show", "--name-status", "--format=", gone.commit).split()
-        assert changed == ["D", paths[0], "D", paths[1]]
+        assert changed == ["M", "docs/targets/pq-l2.md", "D", paths[0], "D", paths[1]]
+        assert capsule.NONE in shop.page.read_text()
         assert sorted(path.name for path in folder.iterdir()) == ["__init__.py"]
         with pytest.raises(Refusal, match="No promoted kernel of pq-l2 ships"):
             promote.demote(shop.session())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch.oracle import check, found
 from targets.rabitq import inputs, kernels, peers, reference
@@ -27,7 +28,7 @@ def _drawn(workload, seed=0):
 def _run(module, workload, static, each):
     state = module.prepare(static["codes"], static["vectors"])
     if workload.op == "scan":
-        out = {"products": np.full(len(static["codes"]), 7, np.uint32)}
+        out = {"products": roomy(np.full(len(static["codes"]), 7, np.uint32))}
         module.scan(state, each["planes"], out["products"])
         return out
     shape = (len(each["q"]), 10)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy, roomy_all
 
 from autoresearch import draw
 from autoresearch.oracle import check
@@ -29,15 +30,12 @@ def _drawn(workload, seed=0):
 
 
 def _poisoned(shape, dtype):
-    return (
-        np.full(shape, 0xAA, np.uint8).view(dtype)
-        if dtype == np.uint8
-        else np.full(shape, 7, dtype)
-    )
+    return roomy(np.full(shape, 0xAA if dtype == np.uint8 else 7, dtype))
 
 
 def _run(module, op, static, each):
     """The outputs as the harness holds them, poisoned before."""
+    static, each = roomy_all(static), roomy_all(each)
     indices, n = each["indices"], len(each["indices"])
     if op == "utf8":
         out, ends = _poisoned(int(each["total"]), np.uint8), _poisoned(n + 1, np.int32)

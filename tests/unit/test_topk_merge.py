@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack import roomy
 
 from autoresearch.oracle import check
 from targets.topk_merge import inputs, kernels, peers, reference
@@ -26,10 +27,13 @@ def _drawn(workload, seed=0):
 
 
 def _run(module, workload, static, each):
-    scratch, runs = module.scratch(static["limits"]), (each["offsets"], each["scores"], each["ids"])
+    scratch, runs = (
+        module.scratch(static["limits"]),
+        (each["offsets"], roomy(each["scores"]), roomy(each["ids"])),
+    )
     full = workload.op == "full"
     shape = each["scores"].shape if full else (each["nq"], each["k"])
-    best, ids = np.full(shape, np.nan, np.float32), np.full(shape, 7, np.uint64)
+    best, ids = (roomy(np.full(shape, *x)) for x in ((np.nan, np.float32), (7, np.uint64)))
     if full:
         module.merge_all(scratch, *runs, best, ids)
         return {"merged": best, "merged_ids": ids}

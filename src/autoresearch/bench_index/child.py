@@ -26,11 +26,12 @@ from ..runner.sealed import raw_clock
 from ..runner.worker import complaint
 from . import grid, sides, timing
 from .model import SEARCH, TRAIN, K, Plan, Point, Told
-from .timing import Side
+from .timing import Side, Watch
+from .waits import Waits
 
 TRUTH = 1024  # queries with known neighbours
 SAMPLE = 10_000  # vectors by which a training is judged
-REST_S = 0.01  # libgomp's idle threads spin for some ms, on the core that ours would take next
+REST_S = 0.01  # a precaution: OpenMP's idle threads may spin on for a while
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -122,10 +123,11 @@ class Stage:
 
     def _timed(self, ours: Side, theirs: Side, calls: int, **more: float) -> Told:
         size = self.size
-        limits = (size.budget_ns, size.blocks)
-        pairs = [*timing.blocks(ours, theirs, raw_clock, *limits, self._rest)]
-        mine, other = (tuple(ns / calls for ns in side) for side in zip(*pairs, strict=True))
-        return Told(mine, other, **more)
+        watch = Watch(raw_clock, Waits(), self._rest)
+        found = [*timing.blocks(ours, theirs, watch, size.budget_ns, size.blocks)]
+        mine = tuple(block.ours_ns / calls for block in found)
+        other = tuple(block.faiss_ns / calls for block in found)
+        return Told(mine, other, tuple(block.waited for block in found), **more)
 
     def _rest(self) -> None:
         if self.threads > 1:

@@ -39,11 +39,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one process measured of a point: ns of an operation of both sides in every block, the
-    recall of a search, the loss of a training (see `sides.loss`)."""
+    """What one process measured of a point: ns of an operation of both sides in every block and the
+    share that threads waited, the recall of a search, the loss of a training (`sides.loss`)."""
 
     ours_ns: tuple[float, ...]
     faiss_ns: tuple[float, ...]
+    waited: tuple[float, ...]
     recall: float | None = None
     faiss_recall: float | None = None
     loss: float | None = None
@@ -64,7 +65,8 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One point of `benchmarks.jsonl`: medians, faiss's time over ours with its interval, and the
-    log ratio of every block by process, from which both can be computed again."""
+    log ratio of every block by process, from which both can be computed again. `void` is the share
+    of blocks left out because the machine was busy."""
 
     schema: int
     at: str
@@ -89,6 +91,7 @@ class Row:
     faiss_recall: float | None
     loss: float | None
     faiss_loss: float | None
+    void: float
     note: str
     logs: tuple[tuple[float, ...], ...]
     machine: str

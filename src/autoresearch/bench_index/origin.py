@@ -18,7 +18,7 @@ from .model import Origin
 
 HOME = Path(__file__).resolve().parent.parent
 # What is raced, and what draws, sets up and times it: another change leaves rows comparable.
-_RACE = ("child", "grid", "sides", "timing", "vectors")
+_RACE = ("child", "grid", "sides", "timing", "vectors", "waits")
 SOURCES = ("index", "kernels", "simd", *(f"bench_index/{name}.py" for name in _RACE))
 LIBRARIES = ("faiss-cpu", "numpy", "numba", "llvmlite")
 

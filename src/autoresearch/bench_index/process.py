@@ -59,7 +59,7 @@ def _message(sock: socket.socket, plan: Plan, at: str) -> Mapping[str, Any]:
 
 
 def _told(values: Mapping[str, Any]) -> Told:
-    lists = {name: tuple(values[name]) for name in ("ours_ns", "faiss_ns")}
+    lists = {name: tuple(values[name]) for name in ("ours_ns", "faiss_ns", "waited")}
     return Told(**{**values, **lists})
 
 

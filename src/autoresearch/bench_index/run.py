@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import data
 from ..errors import Refusal
+from ..policy import POLICY
 from ..runner import lease
 from . import grid, origin, process, ratio, store, vectors
 from .model import SCHEMA, K, Origin, Plan, Point, Row, Told
@@ -24,6 +26,7 @@ from .sides import CHECKED
 WAIT_S = 1800.0
 SAME = 0.002  # of recall: five neighbours of CHECKED queries, as ties fall
 SAME_LOSS = 1.02  # times faiss's: beyond that time was saved by training less
+Mask = NDArray[np.bool_]
 Say = Callable[[str], None]
 
 
@@ -108,18 +111,22 @@ def _raced(
 
 
 def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
-    """What all processes measured of a point. Where ours did the work worse there is no ratio."""
-    logs = [[float(v) for v in np.log(np.divide(t.faiss_ns, t.ours_ns)).round(5)] for t in told]
+    """What all processes measured of a point. There is no ratio where ours did the work worse, nor
+    where the machine was busy: threads that wait for each other lose far more by that."""
+    quiet = [np.asarray(one.waited) <= POLICY.wait_share for one in told]
+    void = 1 - float(np.concatenate(quiet).mean())
+    logs = [_logs(one, kept) for one, kept in zip(told, quiet, strict=True) if kept.any()]
     recall, faiss_recall = _mean(told, "recall"), _mean(told, "faiss_recall")
     note = _worse(recall, faiss_recall, _mean(told, "loss"), _mean(told, "faiss_loss"))
-    found = ratio.interval(logs, np.random.default_rng(len(logs)))
-    shown = [None if note or value is None else round(value, 4) for value in found]
+    note = note or ("the machine was busy" if void > POLICY.void_share else "")
+    found = (None,) * 3 if note else ratio.interval(logs, np.random.default_rng(len(logs)))
+    shown = [None if value is None else round(value, 4) for value in found]
     about = {name: getattr(plan, name) for name in ("kind", "n", "d", "data", "nlist", "quick")}
     return Row(
         schema=SCHEMA,
         k=K,
-        ours_ns=_median(told, "ours_ns"),
-        faiss_ns=_median(told, "faiss_ns"),
+        ours_ns=_median(told, quiet, "ours_ns"),
+        faiss_ns=_median(told, quiet, "faiss_ns"),
         ratio=shown[0],
         low=shown[1],
         high=shown[2],
@@ -127,6 +134,7 @@ def row(plan: Plan, point: Point, told: Sequence[Told], made: Origin) -> Row:
         faiss_recall=faiss_recall,
         loss=_mean(told, "loss"),
         faiss_loss=_mean(told, "faiss_loss"),
+        void=round(void, 4),
         note=note,
         logs=tuple(map(tuple, logs)),
         **about,
@@ -149,5 +157,12 @@ def _mean(told: Sequence[Told], name: str) -> float | None:
     return None if None in values else round(float(np.mean(values)), 6)
 
 
-def _median(told: Sequence[Told], name: str) -> float:
-    return round(float(np.median(np.concatenate([getattr(one, name) for one in told]))), 1)
+def _logs(told: Told, kept: Mask) -> list[float]:
+    logs = np.log(np.divide(told.faiss_ns, told.ours_ns))[kept]
+    return [float(value) for value in logs.round(5)]
+
+
+def _median(told: Sequence[Told], quiet: Sequence[Mask], name: str) -> float:
+    """Over the blocks that were not disturbed, or over all when every one was."""
+    every, kept = np.concatenate([getattr(one, name) for one in told]), np.concatenate(quiet)
+    return round(float(np.median(every[kept] if kept.any() else every)), 1)

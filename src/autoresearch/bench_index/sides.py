@@ -15,6 +15,7 @@ from .timing import Lap, Side
 from .vectors import F32
 
 CHECKED = 256  # queries answered by both sides before they are timed, at least
+WAKING = 64  # queries that find both sides' threads at work, as calls in a row would
 LAP_NS = 1e6  # shorter laps hold several calls: a reading of the clock is then nothing
 
 
@@ -45,6 +46,7 @@ def searching(index: Any, q: F32, nq: int, calls: int) -> Side:
     def side(turn: int) -> Lap:
         starts = [(turn * calls + call) * nq % room for call in range(calls)]
         parts = [q[at : at + nq] for at in starts]
+        index.search(parts[0][:WAKING], K)
 
         def lap() -> None:
             for part in parts:

@@ -3,6 +3,7 @@ do not hold."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,9 +118,8 @@ def told(table: Table) -> list[str]:
         f"{what}; {when} on {row.machine}, {often}.",
         f"Ours: digest {row.digest}, commit {row.commit or 'unknown'}; {versions}.",
     ]
-    said += [f"{row.op}, {_place(row)}: {row.note}." for row in table.rows if row.note]
+    notes = Counter(row.note for row in table.rows if row.note)
+    said += [
+        f"No ratio for {count} of {len(table.rows)} points: {n}." for n, count in notes.items()
+    ]
     return [*said, *(["A quick look: too small to mean anything."] if row.quick else [])]
-
-
-def _place(row: Row) -> str:
-    return f"nq {row.nq}, nprobe {row.nprobe}, max_codes {row.max_codes}, threads {row.threads}"

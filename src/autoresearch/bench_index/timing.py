@@ -1,9 +1,10 @@
-"""Two sides in turns, in both orders; the clock is passed in, and what runs is unknown here."""
+"""Two sides in turns, in both orders; clocks are passed in, and what runs is unknown here."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import sqrt
 
 Lap = Callable[[], object]
@@ -11,33 +12,55 @@ Side = Callable[[int], Lap]  # of a turn: sets up, untimed, and returns what is 
 Clock = Callable[[], int]
 
 
-def blocks(
-    ours: Side, theirs: Side, clock: Clock, budget_ns: float, most: int, rest: Lap = lambda: None
-) -> Iterator[tuple[float, float]]:
-    """(ns of ours, ns of theirs) by block: two turns in opposite orders, each on the same input for
-    both sides, as geometric means. At least one block, then more while the budget lasts; `rest`
-    goes before every lap."""
-    spent, sides = 0.0, (ours, theirs)
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A clock, ns that this process's threads have waited for a core, and a pause before a side
+    is set up."""
+
+    clock: Clock
+    waited: Clock = lambda: 0
+    rest: Lap = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """ns of both sides, and how long threads waited over how long the laps took."""
+
+    ours_ns: float
+    faiss_ns: float
+    waited: float
+
+
+def blocks(ours: Side, theirs: Side, watch: Watch, budget_ns: float, most: int) -> Iterator[Block]:
+    """Two turns in opposite orders, each on the same input for both sides, as geometric means.
+    At least one block, then more while the budget lasts."""
+    spent, sides = 0, (ours, theirs)
     for block in range(most):
-        took = [1.0, 1.0]
+        laps: tuple[list[int], list[int]] = ([], [])
+        waited = 0
         for half in (0, 1):
             for side in ((0, 1), (1, 0))[(block + half) % 2]:
-                lap = sides[side](2 * block + half)
-                rest()
-                took[side] *= timed(lap, clock)
-        spent += sum(2 * sqrt(product) for product in took)
-        yield sqrt(took[0]), sqrt(took[1])
+                watch.rest()
+                took, wait = timed(sides[side](2 * block + half), watch)
+                laps[side].append(took)
+                waited += wait
+        whole = sum(map(sum, laps))
+        mine, other = (sqrt(first * second) for first, second in laps)
+        yield Block(mine, other, waited / whole)
+        spent += whole
         if spent > budget_ns:
             return
 
 
-def timed(lap: Lap, clock: Clock) -> int:
-    """ns of one lap, without the collector."""
+def timed(lap: Lap, watch: Watch) -> tuple[int, int]:
+    """(ns, ns waited) of one lap, without the collector."""
     gc.collect(0)
     gc.disable()
     try:
-        begin = clock()
+        before = watch.waited()
+        begin = watch.clock()
         lap()
-        return max(clock() - begin, 1)
+        took = watch.clock() - begin
+        return max(took, 1), watch.waited() - before
     finally:
         gc.enable()

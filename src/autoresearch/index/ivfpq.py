@@ -19,6 +19,8 @@ from .inverted import CHUNK, Inverted
 from .quantizer import U8, Quantizer
 
 SETTINGS = ("nprobe", "max_codes")
+WORTH_NS = 200_000  # of work that a thread must get: waking one takes about half of that
+COARSE_NS, CODE_NS = 0.1, 0.05  # a component of a centre, a code: so many that a guess will do
 
 
 class IndexIVFPQ(Inverted):
@@ -100,8 +102,14 @@ class IndexIVFPQ(Inverted):
                 own = slice(at, min(at + step, end))
                 run(coarse.state, held.state, q[own], *asked, ids[own], dists[own])
 
-        engine.spread(part, len(q), self.num_threads)
+        engine.spread(part, len(q), self._threads(len(q), held))
         return dists, ids
+
+    def _threads(self, nq: int, held: Coded) -> int:
+        """As many as get enough to do, at most `num_threads`."""
+        codes = self.M * self._probed() * len(held.ids) / self.nlist
+        work = nq * (COARSE_NS * self.nlist * self.d + CODE_NS * codes)
+        return min(self.num_threads, 1 + int(work / WORTH_NS))
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits

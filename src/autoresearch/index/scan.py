@@ -23,7 +23,8 @@ from .tables import ROWS, fill_table, sum_block, sum_row, term_of
 TOP = 63  # the largest entry of a table of bytes: four of them fit a byte
 MOST = 1024  # slices whose entries still fit 16 bits
 NOISE = np.float32(2e-6)  # relative error of a sum in single precision, and more
-BOUNDED = simd.has("avx512vbmi")  # a table of 256 bytes is two lookups
+FEATURE = "avx512vbmi"  # a table of 256 bytes is two lookups; without it bounds do not pay
+BOUNDED = simd.has(FEATURE)
 
 
 # Tables of a query
@@ -193,14 +194,14 @@ def scan_list(state, tables, begin, end, base, places, dists):
     noise = NOISE * (size + most + base)
     for b in range(begin // ROWS, (end - 1) // ROWS + 1, 2):
         one, other = inside(b, begin, end), inside(b + 1, begin, end)
-        if dists[0] < np.inf and scale > 0:
+        if simd.has(FEATURE) and dists[0] < np.inf and scale > 0:
             limit = (dists[0] + noise - base - least) * scale + np.float32(1)
             near, other_near = near_rows(levels, blocks, terms, b, limit, scale)
             enter_some(state, table, b, one & near, base, places, dists)
             enter_some(state, table, b + 1, other & other_near, base, places, dists)
-        else:
-            enter_many(state, table, row, b, one, base, places, dists)
-            enter_many(state, table, row, b + 1, other, base, places, dists)
+            continue
+        enter_many(state, table, row, b, one, base, places, dists)
+        enter_many(state, table, row, b + 1, other, base, places, dists)
 
 
 @njit

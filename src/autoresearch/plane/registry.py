@@ -76,13 +76,10 @@ def _rank(kernel: VectorKernel) -> int:
 
 
 def accepted() -> frozenset[str]:
-    """Kernels promoted past experimental: by this package, or by `autoresearch accept` here."""
-    return frozenset(
-        name
-        for path in (SHIPPED, local())
-        for name, row in verdicts(path).items()
-        if row.get("promoted") is True
-    )
+    """Kernels promoted past experimental: by this package, or by `autoresearch accept` here, whose
+    verdict counts for more where there is one."""
+    rows = verdicts(SHIPPED) | verdicts(local())
+    return frozenset(name for name, row in rows.items() if row.get("promoted") is True)
 
 
 def local() -> Path:

@@ -17,7 +17,7 @@ from ..ledger.disk import replace
 from ..model import Trial
 from ..session import Session
 from . import arms as comparing
-from . import judge, record, ship
+from . import capsule, judge, record, ship
 from .judge import Audit
 from .record import Row
 
@@ -57,7 +57,8 @@ def promote(session: Session) -> Done:
     ratio = row.overall["product"][0]
     message = f"{session.entry.name}: promoted, {audit.speedup:.2f}x in the lab, {ratio:.2f}x whole"
     facts = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-    changes = {file.with_suffix(".json"): facts.encode(), file: text.encode()}
+    changes: dict[Path, bytes | None] = {**_page(session, provenance)}
+    changes |= {file.with_suffix(".json"): facts.encode(), file: text.encode()}
     return Done(session.entry.name, *_committed(session, changes, message), provenance)
 
 
@@ -68,8 +69,14 @@ def demote(session: Session) -> Done:
         what = f"No promoted kernel of {name} ships."
         raise Refusal(what, "`autoresearch targets` shows which targets are at product.")
     provenance = record.provenance(name)
-    changes = {file: None, file.with_suffix(".json"): None}
+    changes = {**_page(session, None), file: None, file.with_suffix(".json"): None}
     return Done(name, *_committed(session, changes, f"{name}: demoted"), provenance)
+
+
+def _page(session: Session, provenance: Mapping[str, Any] | None) -> dict[Path, bytes]:
+    """The target's page in the docs, as it reads from now on, if it has one."""
+    page = session.project.root / "docs" / "targets" / f"{session.entry.name}.md"
+    return {page: capsule.told(page.read_text(), provenance).encode()} if page.is_file() else {}
 
 
 def _file(session: Session) -> Path:

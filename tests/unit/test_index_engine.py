@@ -1,0 +1,57 @@
+"""Threads of the indexes: shares cover all queries once, failures come out, a fork has its own."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch.index import engine
+
+
+@given(st.lists(st.floats(0.1, 9), min_size=1, max_size=20), st.integers(1, 6))
+def test_shares_are_runs_that_cover_all(costs, parts):
+    runs = engine.shares(np.array(costs), parts)
+    assert [i for a, b in runs for i in range(a, b)] == list(range(len(costs)))
+    assert len(runs) <= parts and all(a < b for a, b in runs)
+
+
+def test_each_part_runs_once_and_the_first_here():
+    seen = {}
+    engine.spread(lambda a, b: seen.update({(a, b): threading.get_ident()}), 3, 2)
+    (first, second), here = sorted(seen), threading.get_ident()
+    assert first[0] == 0 and first[1] == second[0] and second[1] == 3
+    assert seen[first] == here != seen[second]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_failure_comes_out_after_all_have_ended(bad):
+    ended = []
+
+    def part(a, b):
+        if a == bad:
+            raise ValueError(f"part {a}")
+        ended.append(a)
+
+    with pytest.raises(ValueError, match=f"part {bad}"):
+        engine.spread(part, 3, 3)
+    assert sorted(ended) == sorted({0, 1, 2} - {bad})
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # it is the point here
+def test_a_fork_starts_threads_of_its_own():
+    engine.spread(lambda a, b: None, 2, 2)
+    assert engine._pool.cache_info().currsize
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            engine.spread(lambda a, b: os.write(writer, b"x"), 2, 2)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == "xx"
+    os.waitpid(pid, 0)
