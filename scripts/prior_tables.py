@@ -7,6 +7,8 @@ audited: one of the group that is left out, or of a setting not yet tried, ends 
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -136,12 +138,22 @@ def lines(table: Table) -> list[str]:
     return told
 
 
+def alike(spaces: Sequence[Space]) -> float:
+    """The mean rank correlation between the times of two shapes on one machine; NaN without two."""
+    found = [
+        float(np.corrcoef(*(np.argsort(np.argsort(s.ns)) for s in pair))[0, 1])
+        for pair in itertools.combinations(spaces, 2)
+        if pair[0].machine == pair[1].machine and pair[0].settings == pair[1].settings
+    ]
+    return float(np.mean(found)) if found else math.nan
+
+
 def by_target(table: Table) -> list[str]:
     """The prior beside random search, target by target."""
     mine, random = counts(table, "prior"), counts(table, "random")
     told = [
-        "| target | settings | near best | random | prior | random needs | p95: random, prior |",
-        "|---|---|---|---|---|---|---|",
+        "| target | settings | near best | alike | random | prior | random needs | p95 of both |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for target in sorted({s.target for s in table.spaces}):
         at = [i for i, s in enumerate(table.spaces) if s.target == target]
@@ -150,7 +162,8 @@ def by_target(table: Table) -> list[str]:
         spaces = [table.spaces[i] for i in at]
         near = np.mean([sum(t <= scores.NEAR * s.best for t in s.ns) for s in spaces])
         cells = (
-            *(target, len(spaces[0].settings), f"{near:.1f}", *(f"{x:.1f}" for x in means)),
+            *(target, len(spaces[0].settings), f"{near:.1f}", f"{alike(spaces):.2f}"),
+            *(f"{x:.1f}" for x in means),
             *(f"{factor(table, 'prior', at)}x", f"{ends[0]:.0f}, {ends[1]:.0f}"),
         )
         told.append(f"| {' | '.join(map(str, cells))} |")

@@ -104,6 +104,15 @@ def test_without_spaces_there_are_no_tables(
     assert tables.main() == 1
 
 
+def test_spaces_are_as_alike_as_their_orders(tables: Any) -> None:
+    first, second = SPACES[:2]
+    backwards = replace(first, points=tuple(3000.0 - p for p in first.points))
+    assert tables.alike([first, first]) == pytest.approx(1.0)
+    assert tables.alike([first, backwards]) == pytest.approx(-1.0)
+    assert np.isnan(tables.alike([first, made("one", 64, "there")]))
+    assert -1 < tables.alike([first, second]) < 1
+
+
 def test_random_search_needs_as_many_as_itself(tables: Any) -> None:
     table = tables.replayed("target", [SPACES[0], replace(SPACES[1])], 3, 20)
     assert tables.factor(table, "random").value == 1.0
