@@ -105,8 +105,10 @@ def test_without_spaces_there_are_no_tables(
 
 
 def test_spaces_are_as_alike_as_their_orders(tables: Any) -> None:
-    first, second = SPACES[:2]
-    backwards = replace(first, points=tuple(3000.0 - p for p in first.points))
+    first, second = (
+        replace(s, points=tuple(p + i for i, p in enumerate(s.points))) for s in SPACES[:2]
+    )
+    backwards = replace(first, points=tuple(9000.0 - p for p in first.points))
     assert tables.alike([first, first]) == pytest.approx(1.0)
     assert tables.alike([first, backwards]) == pytest.approx(-1.0)
     assert np.isnan(tables.alike([first, made("one", 64, "there")]))
