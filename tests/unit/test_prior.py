@@ -351,13 +351,15 @@ def test_on_a_smooth_space_it_beats_random(groups: int, rows: int, seeds: int) -
     assert all("rows in" in why for _, _, why in found)
 
 
-def test_on_noise_it_abstains() -> None:
-    models = [
-        asked(raced(np.random.default_rng(s), groups, 13, False), s)[0]
+def test_on_noise_it_abstains_half_the_time_and_else_is_no_worse_than_random() -> None:
+    found = [
+        asked(raced(np.random.default_rng(s), groups, 13, False), s)
         for groups in (1, 2)
         for s in range(20)
     ]
-    assert models.count("none") >= 34, "one in twenty is the level of the test"
+    good = sum(slowness(knobs) < 0.05 for knobs in SPACE)
+    assert [model for model, _, _ in found].count("none") >= 12
+    assert np.mean([place for _, place, _ in found]) < 2 * (len(SPACE) + 1) / (good + 1)
 
 
 @pytest.mark.parametrize("rows", [0, 1, LEAST - 1])

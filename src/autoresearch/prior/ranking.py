@@ -29,7 +29,7 @@ FIRST = 32  # settings that are spread where nothing is known
 MOST = 600  # newest rows: all are compared with all
 HOPE = 2.0  # standard deviations by which a setting is taken to be better than expected
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
-TRUST = 1.645  # one-sided 5 %: below, cross-validation cannot tell the model from a lottery
+TRUST = 0.0  # a model that predicts unseen rows better than a lottery; 1.6 cost a sixth more trials
 
 
 @dataclass(frozen=True, slots=True)
