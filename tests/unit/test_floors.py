@@ -67,7 +67,7 @@ FLOORS = (
     (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
-        + ("prior.hints", "prior.ranking"),
+        + ("prior.hints", "prior.process", "prior.ranking"),
         ("kernels.plain", "kernels.promoted", "kernels", "product.amdahl", "product.record")
         + ("product.judge",),
     ),
@@ -80,6 +80,10 @@ FLOORS = (
             *("product.pipelines.vectors", "product.pipelines", "product.store", "product.child"),
             *("product.bench", "product.answers", "product.measure", "product.ship"),
             *("product.arms", "product.run", "product.capsule", "product.promote", "product.page"),
+        ),
+        (
+            *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
+            *("replay.forked", "replay.brute", "replay"),
         ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
@@ -106,7 +110,8 @@ FLOORS = (
     (
         (
             *("cli.live", "cli.show", "cli.races", "cli.app", "cli.fleets", "cli.verbs"),
-            *("cli.knowledge", "cli.product", "cli.indexes", "cli.every", "__main__"),
+            *("cli.knowledge", "cli.product", "cli.indexes", "cli.replays", "cli.every"),
+            "__main__",
         ),
     ),
 )

@@ -6,6 +6,7 @@ from . import verbs  # isort: skip
 from . import knowledge  # isort: skip
 from . import product  # isort: skip
 from . import indexes  # isort: skip
+from . import replays  # isort: skip
 from .app import app
 
-__all__ = ["app", "indexes", "knowledge", "product", "verbs"]
+__all__ = ["app", "indexes", "knowledge", "product", "replays", "verbs"]

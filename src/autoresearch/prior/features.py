@@ -1,14 +1,12 @@
-"""A setting in numbers: each knob against each size of the shapes it runs on, and the caches.
+"""How far apart two values of a knob are, and two places in which kernels ran.
 
-The machine and the shape alone cannot reorder the candidates of one sweep; these can. Knows numpy
-and nothing of what is learnt from the numbers.
+Knows numpy and nothing of what is learnt from the distances.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,59 +14,41 @@ from ..model import FloatArray
 from ..runner.knobs import Setting
 from .shape import Shape, log2
 
-Row = Mapping[str, float]
+STEP = 0.3  # of a knob's range, between any two numbers: 0 often means none at all
+Place = tuple[str, tuple[Shape, ...]]  # machine and shapes
 
 
-def described(
-    knobs: Mapping[str, Setting], shapes: tuple[Shape, ...], caches: Sequence[int], here: bool
-) -> Row:
-    """Features of one setting by name; `caches` are bytes of L1 and L2."""
-    row = {"here": float(here), **_sizes(shapes)}
-    tile = 0.0
-    for name, value in knobs.items():
-        if isinstance(value, bool | str):
-            row[f"{name}={value}"] = 1.0
-            continue
-        size = math.log2(1 + abs(value))
-        row[name] = math.copysign(size, value)
-        tile += size
-        row |= {f"{name} {what}": x for what, x in _against(float(value), shapes)}
-    row |= {f"tile/L{level}": tile - log2(size) for level, size in enumerate(caches, 1)}
+def apart(values: Sequence[Setting]) -> FloatArray:
+    """f64[n, n] of 0 to 1: numbers by their logarithms, anything else is the same or is not."""
+    other = 1.0 - np.eye(len(values))
+    numbers = [v for v in values if not isinstance(v, bool | str)]
+    if len(numbers) < len(values):
+        return other
+    logs = np.array([math.copysign(math.log2(1 + abs(v)), v) for v in numbers])
+    gaps: FloatArray = np.abs(logs[:, None] - logs[None, :])
+    return STEP * other + (1 - STEP) * gaps / max(float(gaps.max()), 1e-9)
+
+
+def traits(places: Sequence[Place]) -> tuple[FloatArray, ...]:
+    """f64[n, n] of 0 to 1 for each size, word, op and machine in which the places differ; of a
+    place with several shapes the means count."""
+    described = [_described(machine, shapes) for machine, shapes in places]
+    names = sorted({name for row in described for name, _ in row})
+    found = []
+    for name in names:
+        words = sorted({word for row in described for n, word in row if n == name})
+        columns = np.array([[row.get((name, word), 0.0) for word in words] for row in described])
+        gaps = np.abs(columns[:, None, :] - columns[None, :, :]).sum(2)
+        found.append(gaps / max(float(gaps.max()), 1e-9))
+    return tuple(table for table in found if table.any())
+
+
+def _described(machine: str, shapes: tuple[Shape, ...]) -> dict[tuple[str, str], float]:
+    """By name and word: the mean log2 of a size, the share of a word."""
+    row = {("machine", machine): 1.0}
+    for shape in shapes:
+        told = [((name, ""), log2(abs(size))) for name, size in shape.sizes]
+        told += [((name, word), 1.0) for name, word in (*shape.words, ("op", shape.op))]
+        for key, value in told:
+            row[key] = row.get(key, 0.0) + value / len(shapes)
     return row
-
-
-@lru_cache(maxsize=256)
-def _sizes(shapes: tuple[Shape, ...]) -> dict[str, float]:
-    """The mean log2 of every size over the shapes that have it."""
-    sizes: dict[str, list[float]] = {}
-    for shape in shapes:
-        for name, size in shape.sizes:
-            sizes.setdefault(name, []).append(log2(size))
-    return {name: sum(values) / len(values) for name, values in sizes.items()}
-
-
-@lru_cache(maxsize=4096)
-def _against(value: float, shapes: tuple[Shape, ...]) -> tuple[tuple[str, float], ...]:
-    """One knob's value against every size: how often it goes in, what remains, whether evenly."""
-    width = abs(value) or 1.0
-    told: dict[str, list[tuple[float, float, float]]] = {}
-    for shape in shapes:
-        for name, size in shape.sizes:
-            rest = abs(size) % width
-            ratio = log2(width) - log2(abs(size))
-            told.setdefault(name, []).append((ratio, rest / width, float(rest == 0)))
-    return tuple(
-        (f"{what} {name}", sum(column) / len(values))
-        for name, values in told.items()
-        for what, column in zip(("to", "rest", "even"), zip(*values, strict=True), strict=True)
-    )
-
-
-def matrix(rows: Sequence[Row]) -> FloatArray:
-    """f64[rows, names], columns of unit spread; what does not vary is left out, absent is 0."""
-    names = sorted({name for row in rows for name in row})
-    table = np.array([[row.get(name, 0.0) for name in names] for row in rows], np.float64)
-    spread = table.std(axis=0)
-    varied = spread > 1e-9
-    scaled: FloatArray = (table[:, varied] - table[:, varied].mean(axis=0)) / spread[varied]
-    return scaled

@@ -1,13 +1,14 @@
 """In which order to try settings: learnt from every earlier trial, losers and failures among them.
 
-Pure; the answer is an order and a reason, and the order given when nothing shows that the past
-knows better. Knows rows; nothing of kernels, files or clocks.
+Pure; the answer is an order and a reason: what is expected to be fast first, or where nothing shows
+that the past knows better, what is unlike all that was tried. Knows rows; nothing of kernels, files
+or clocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,41 +19,26 @@ from ..runner.knobs import Setting
 from . import features
 from .attempt import attempt
 from .past import Past
+from .process import Process, Rows, Space
 from .shape import Shape
 
 Ints = NDArray[np.int64]
-Model = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]  # known X, their y, X to predict
 
 LEAST = 6  # usable rows
-ENOUGH = 40  # rows, and two groups, for trees
-MOST = 2000  # newest rows: k-NN compares each with each
-SEEDS = 3
-FOLDS = 5
+FIRST = 32  # settings that are spread where nothing is known
+MOST = 600  # newest rows: all are compared with all
+HOPE = 2.0  # standard deviations by which a setting is taken to be better than expected
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
-TRUST = 1.645  # one-sided 5 %: below, cross-validation cannot tell the model from a lottery
-_NEIGHBOURS = 5
+TRUST = 0.0  # a model that predicts unseen rows better than a lottery; 1.6 cost a sixth more trials
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Indices of the candidates, best first, what ordered them (`none`, `k-NN`, `trees`), why."""
+    """Indices of the candidates, best first, what ordered them (`none`, `process`), why."""
 
     order: tuple[int, ...]
     model: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the model learns from: f64[n, f], its ln(t / best in the group), and the groups."""
-
-    X: FloatArray
-    y: FloatArray
-    groups: Ints
-
-    @property
-    def many(self) -> bool:
-        return len(self.y) >= ENOUGH and len(np.unique(self.groups)) >= 2
 
 
 def rank(
@@ -60,7 +46,6 @@ def rank(
     past: Sequence[Past],
     shapes: tuple[Shape, ...] = (),
     machine: str = "",
-    caches: Sequence[int] = (),
 ) -> Ranking:
     """The order in which to try `candidates` on these shapes and this machine. Never raises."""
     listed = tuple(range(len(candidates)))
@@ -68,7 +53,7 @@ def rank(
     def failed(told: str) -> Ranking:
         return Ranking(listed, "none", f"as listed: the prior failed ({told})")
 
-    return attempt(lambda: _ranked(candidates, past, shapes, machine, caches), failed)
+    return attempt(lambda: _ranked(candidates, past, shapes, machine), failed)
 
 
 def _ranked(
@@ -76,27 +61,71 @@ def _ranked(
     past: Sequence[Past],
     shapes: tuple[Shape, ...],
     machine: str,
-    caches: Sequence[int],
 ) -> Ranking:
-    listed = tuple(range(len(candidates)))
     rows = _usable(candidates, past)
+    if not candidates:
+        return Ranking((), "none", "nothing to order")
+    known, new, space = _encoded(candidates, rows, shapes, machine)
     if len(rows) < LEAST:
-        return Ranking(listed, "none", f"as listed: {len(rows)} usable rows, {LEAST} are needed")
-    told = [features.described(r.knobs, r.shapes, caches, r.machine == machine) for r in rows]
-    told += [features.described(knobs, shapes, caches, True) for knobs in candidates]
-    table = features.matrix(told)
-    groups = np.unique([r.group for r in rows], return_inverse=True)[1]
-    known, new = _Known(table[: len(rows)], _slowness(rows, groups), groups), table[len(rows) :]
-    name, model = _trees() if known.many else ("k-NN", _neighbours)
-    z = _trust(known, model)
-    basis = f"{len(rows)} rows in {len(np.unique(groups))} groups"
+        why = f"spread: {len(rows)} usable rows, {LEAST} are needed"
+        return Ranking(_spread(known, new, space), "none", why)
+    model = Process.of(space, known, _slowness(rows, known.groups), new.places[0])
+    basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
+    z = _trust(model, new.places[0])
     if z is None or z < TRUST:
         found = "could not be computed" if z is None else f"found no order (z {z:.1f})"
-        return Ranking(listed, "none", f"as listed: cross-validation of {name} on {basis} {found}")
-    first = [] if known.many else _seeds(candidates, rows)
-    later = np.argsort(model(known.X, known.y, new), kind="stable").tolist()
-    order = tuple(dict.fromkeys([*first, *later]))
-    return Ranking(order, name, f"{name} on {basis}, z {z:.1f} in cross-validation")
+        why = f"spread: cross-validation on {basis} {found}"
+        return Ranking(_spread(known, new, space), "none", why)
+    mean, spread = model.expected(new)
+    order = np.argsort(mean - HOPE * spread, kind="stable")
+    why = f"process on {basis}, z {z:.1f} in cross-validation"
+    return Ranking(tuple(order.tolist()), "process", why)
+
+
+def _encoded(
+    candidates: Sequence[Mapping[str, Setting]],
+    rows: Sequence[Past],
+    shapes: tuple[Shape, ...],
+    machine: str,
+) -> tuple[Rows, Rows, Space]:
+    """The rows and the candidates in numbers, and the distances of what the numbers stand for."""
+    every = [*(row.knobs for row in rows), *candidates]
+    places: dict[features.Place, int] = {}
+    at = [places.setdefault((r.machine, r.shapes), len(places)) for r in rows]
+    here = places.setdefault((machine, shapes), len(places))
+    settings, apart = [], []
+    for name in candidates[0]:
+        values: dict[tuple[type, Setting], int] = {}
+        found = [values.setdefault((type(k[name]), k[name]), len(values)) for k in every]
+        settings.append(found)
+        apart.append(features.apart([value for _, value in values]))
+    table = np.array(settings, np.int64).T
+    groups = np.unique([r.group for r in rows], return_inverse=True)[1]
+    known = Rows(table[: len(rows)], np.array(at, np.int64), groups)
+    new = Rows(table[len(rows) :], np.full(len(candidates), here), np.full(len(candidates), -1))
+    return known, new, Space(tuple(apart), features.traits(list(places)), len(places))
+
+
+def _spread(known: Rows, new: Rows, space: Space) -> tuple[int, ...]:
+    """Each of the first as far as can be from all that was tried here and from those before it,
+    then as listed."""
+    tried = known.settings[known.places == new.places[0]]
+    near = np.full(len(new.places), np.inf)
+    for setting in tried:
+        near = np.minimum(near, _away(space, new.settings, setting))
+    order: list[int] = []
+    for _ in range(min(FIRST, len(near))):
+        order.append(int(near.argmax()))
+        near = np.minimum(near, _away(space, new.settings, new.settings[order[-1]]))
+        near[order[-1]] = -1.0
+    return tuple(dict.fromkeys([*order, *range(len(near))]))
+
+
+def _away(space: Space, settings: Ints, setting: Ints) -> FloatArray:
+    """How far each is from one, as the crow flies, a knob's whole range being 1."""
+    columns = zip(space.knobs, settings.T, setting, strict=True)
+    square: FloatArray = sum(apart[found, at] ** 2 for apart, found, at in columns)
+    return np.sqrt(square)
 
 
 def _usable(candidates: Sequence[Mapping[str, Setting]], past: Sequence[Past]) -> list[Past]:
@@ -121,72 +150,21 @@ def _slowness(rows: Sequence[Past], groups: Ints) -> FloatArray:
     return clipped
 
 
-def _seeds(candidates: Sequence[Mapping[str, Setting]], rows: Sequence[Past]) -> list[int]:
-    """The best setting of each group, where it is a candidate: what won elsewhere goes first."""
-    best: dict[str, Past] = {}
-    for row in rows:
-        if (row.ratio or 0.0) > (best[row.group].ratio or 0.0 if row.group in best else 0.0):
-            best[row.group] = row
-    winners = sorted(best.values(), key=lambda r: -(r.ratio or 0.0))
-    places = {tuple(sorted(c.items())): i for i, c in enumerate(candidates)}
-    found = [places.get(tuple(sorted(r.knobs.items()))) for r in winners]
-    return list(dict.fromkeys(i for i in found if i is not None))[:SEEDS]
-
-
-def _neighbours(X: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
-    """The mean of the nearest rows, near ones heavier."""
-    k = min(_NEIGHBOURS, len(y))
-    square = (new**2).sum(1)[:, None] + (X**2).sum(1)[None, :] - 2 * new @ X.T
-    away = np.sqrt(np.maximum(square, 0.0))
-    nearest = np.argpartition(away, k - 1, axis=1)[:, :k]
-    weight = 1 / (0.1 + np.take_along_axis(away, nearest, axis=1))
-    mean: FloatArray = (weight * y[nearest]).sum(1) / weight.sum(1)
-    return mean
-
-
-def _trees() -> tuple[str, Model]:
-    """Boosted and random trees, averaged by rank, where scikit-learn is installed."""
-    try:
-        from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return "k-NN", _neighbours
-
-    def predicted(X: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
-        # 5: with scikit-learn's own 20 a small set has one leaf and every prediction is the mean
-        boosted = HistGradientBoostingRegressor(min_samples_leaf=5, random_state=0)
-        random = ExtraTreesRegressor(100, random_state=0)
-        with threadpool_limits(1):  # idle threads would spin on into the next measurement
-            one, other = (_ranks(m.fit(X, y).predict(new)) for m in (boosted, random))
-        return one + other
-
-    return "trees", predicted
-
-
-def _trust(known: _Known, model: Model) -> float | None:
-    """z of the rank correlation, within groups, of left-out rows with what is predicted for them;
-    None when no group can tell."""
-    predicted = np.empty_like(known.y)
-    folds = _folds(known.groups)
-    for fold in np.unique(folds):
-        out = folds == fold
-        predicted[out] = model(known.X[~out], known.y[~out], known.X[out])
-    parts = [_correlation(predicted[g], known.y[g]) for g in _members(known.groups)]
+def _trust(model: Process, here: int) -> float | None:
+    """z of the rank correlation, within groups, of left-out rows with what is expected of them;
+    None when no group can tell. Groups of other places are left out whole, others row by row."""
+    rows = model.rows
+    groups = [rows.groups == g for g in np.unique(rows.groups)]
+    elsewhere = [g for g in groups if len(groups) > 1 and rows.places[g][0] != here]
+    single = ~np.logical_or.reduce([np.zeros(len(rows.groups), bool), *elsewhere])
+    alone = [np.arange(len(single)) == i for i in np.flatnonzero(single)]
+    expected = model.unseen([*elsewhere, *alone])
+    parts = [_correlation(expected[g], model.y[g]) for g in groups]
     told = [(weight, r) for weight, r in parts if weight]
     if not told:
         return None
     weights, rs = np.array(told).T
     return float((weights * rs).sum() / math.sqrt(weights.sum()))
-
-
-def _members(groups: Ints) -> list[NDArray[np.bool_]]:
-    return [groups == g for g in np.unique(groups)]
-
-
-def _folds(groups: Ints) -> Ints:
-    """Whole groups are left out where two can tell; single rows where there is one."""
-    large = sum(int(g.sum()) > 2 for g in _members(groups))
-    return groups % FOLDS if large >= 2 else np.arange(len(groups))
 
 
 def _correlation(predicted: FloatArray, y: FloatArray) -> tuple[float, float]:

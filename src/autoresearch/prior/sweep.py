@@ -14,7 +14,7 @@ from itertools import islice, product
 from .. import catalog, gate, trial
 from ..errors import Refusal
 from ..ledger import UNREPEATABLE
-from ..model import KEPT, Trial
+from ..model import Trial
 from ..runner.entry import entry_points
 from ..runner.knobs import NAME, Setting, read_knobs, with_knobs
 from ..runner.normal import norm
@@ -28,7 +28,6 @@ from .start import check_untouched, someone
 
 Tell = Callable[[gate.Step], None]
 Knobs = dict[str, Setting]
-AGAIN = 5  # trials after which the prior is asked again
 MOST = 2000  # settings ranked at a time: more than a night of trials
 
 
@@ -77,16 +76,12 @@ def run(session: Session, budget: int | None, say: Say, tell: Tell) -> Report:
     plan = _plan(session, norms, seen)
     say(f"{len(plan.settings)} settings to try: {plan.why}")
     while plan.settings and (budget is None or len(tried) < budget):
-        for setting in plan.settings[
-            : AGAIN if budget is None else min(AGAIN, budget - len(tried))
-        ]:
-            row = _try(session, plan, setting, say, tell)
-            seen.add(_norm(session, plan.text, setting, norms))
-            tried.append(Tried(told(setting), row))
-            say(f"{len(tried)}: {told(setting)}: {row.result.verdict}, {row.result.reason}")
-            if row.result.verdict in KEPT:
-                break
-        plan = _plan(session, norms, seen)
+        setting = plan.settings[0]
+        row = _try(session, plan, setting, say, tell)
+        seen.add(_norm(session, plan.text, setting, norms))
+        tried.append(Tried(told(setting), row))
+        say(f"{len(tried)}: {told(setting)}: {row.result.verdict}, {row.result.reason}")
+        plan = _plan(session, norms, seen)  # asking takes milliseconds, a trial seconds
     ended = "the budget is spent" if plan.settings else "every setting is decided"
     return Report(session.entry.name, tuple(tried), len(plan.settings), ended, plan.why)
 
@@ -165,13 +160,12 @@ def _norm(session: Session, text: str, setting: Knobs, norms: dict[str, str]) ->
 
 def _ranked(session: Session, incumbent: Trial, settings: Sequence[Knobs]) -> Ranking:
     entries = catalog.discover(session.project.root)
-    name, me = session.entry.name, session.machine
+    name = session.entry.name
     alone = (name,)
     related = attempt(lambda: family(name, {e.name: e.facts() for e in entries}), lambda _: alone)
     found = trials(session.ledger.trials_path, related)
     shapes = tuple(Shape.read(label) for label in incumbent.extra.get("ns", {}))
-    caches = [c.bytes for level in (1, 2) for c in me.caches if c.level == level]
-    return rank(settings, found.rows, shapes, me.id, caches)
+    return rank(settings, found.rows, shapes, session.machine.id)
 
 
 def _try(session: Session, plan: _Plan, setting: Knobs, say: Say, tell: Tell) -> Trial:

@@ -1,0 +1,216 @@
+"""What the prior is worth on the spaces in spaces/, with shapes, targets or machines left out.
+
+Prints tables and, with --write, puts them into docs/prior.md. Every row that reaches the model is
+audited: one of the group that is left out, or of a setting not yet tried, ends the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autoresearch.model import FloatArray
+from autoresearch.prior import Past, Shape
+from autoresearch.prior.ranking import Ranking, rank
+from autoresearch.replay import run, scores, strategies, t4
+from autoresearch.replay.space import Space
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- replay -->", "<!-- /replay -->"
+HEADS = ("evaluations", "p90", "random needs", "regret@1", "regret@10", "P", "stopped", "faster")
+LEFT_OUT = {"shape": (0, 1), "target": (0,), "machine": (2,)}  # parts of a key that must differ
+Key = tuple[str, str, str]  # target, shape, machine
+Searches = dict[str, list[list[tuple[float, ...]]]]  # by strategy: for each space its searches
+
+
+class Leak(Exception):
+    """A row of the group that is left out reached the model."""
+
+
+def key(space: Space) -> Key:
+    return space.target, Shape.read(space.shape).label, space.machine
+
+
+def held(left_out: str, mine: Key, other: Key) -> bool:
+    """Whether the past of `mine` must do without `other`."""
+    return all(mine[part] == other[part] for part in LEFT_OUT[left_out])
+
+
+@dataclass
+class Audit:
+    """`rank`, which refuses rows that tell what must not be known."""
+
+    left_out: str
+    mine: Key
+    calls: int = 0
+    rows: int = 0
+
+    def __call__(
+        self, candidates: Sequence[Mapping[str, Any]], past: Sequence[Past], *where: Any
+    ) -> Ranking:
+        for row in past:
+            self._check(candidates, row)
+        self.calls += 1
+        return rank(candidates, past, *where)
+
+    def _check(self, candidates: Sequence[Mapping[str, Any]], row: Past) -> None:
+        if row.group == strategies.HERE:
+            if row.knobs in candidates:
+                raise Leak(f"The outcome of {row.knobs} is told before it is tried.")
+            return
+        self.rows += 1
+        for shape in row.shapes:
+            if held(self.left_out, self.mine, (row.target, shape.label, row.machine)):
+                raise Leak(f"{row.target} {shape.label} on {row.machine} is left out, but told.")
+
+
+@dataclass(frozen=True)
+class Table:
+    """All strategies on all spaces, each space without its group."""
+
+    left_out: str
+    spaces: tuple[Space, ...]
+    searches: Searches
+    seconds: dict[str, float]
+    audited: str
+
+
+def replayed(left_out: str, spaces: Sequence[Space], seeds: int, most: int) -> Table:
+    found: Searches = {name: [] for name in strategies.STRATEGIES}
+    seconds = dict.fromkeys(found, 0.0)
+    calls = rows = 0
+    for space in spaces:
+        audit = Audit(left_out, key(space))
+        others = [s for s in spaces if not held(left_out, key(space), key(s))]
+        strategies.rank = audit
+        for name in found:
+            begin = time.perf_counter()
+            found[name].append(run.searches(space, name, others, seeds, most))
+            seconds[name] += time.perf_counter() - begin
+        calls, rows = calls + audit.calls, rows + audit.rows
+        print(f"{left_out} {space.name}", file=sys.stderr)
+    audited = (
+        f"Audit: of {rows:,} rows of other spaces in {calls:,} calls of `rank`, "
+        f"none was of the {left_out} left out."
+    )
+    return Table(left_out, tuple(spaces), found, seconds, audited)
+
+
+def counts(table: Table, name: str) -> list[FloatArray]:
+    """Evaluations to within 5 %, for each space those of its searches."""
+    return [
+        np.array([scores.evaluations(t, space.best)[0] for t in searches], float)
+        for space, searches in zip(table.spaces, table.searches[name], strict=True)
+    ]
+
+
+def factor(table: Table, name: str, only: Sequence[int] | None = None) -> scores.Interval:
+    """How many times as many evaluations random search needs, in geometric mean."""
+    mine, random = counts(table, name), counts(table, "random")
+    at = range(len(mine)) if only is None else only
+    both = [np.log(random[i]) - np.log(mine[i]) for i in at]
+    found = scores.bootstrap(both, lambda x: float(x.mean()), np.random.default_rng(0))
+    return scores.Interval(*(float(np.exp(x)) for x in (found.value, found.low, found.high)))
+
+
+def lines(table: Table) -> list[str]:
+    """The table of all strategies."""
+    told = ["| strategy | " + " | ".join(HEADS) + " |", "|---" * (len(HEADS) + 1) + "|"]
+    for name, searches in table.searches.items():
+        pairs = list(zip(table.spaces, searches, strict=True))
+        score = scores.score(name, pairs, np.random.default_rng(0))
+        live = sum(s.seconds * sum(map(len, found)) for s, found in pairs)
+        cells = (
+            *(score.evaluations, score.p90, f"{factor(table, name)}x", score.first, score.tenth),
+            *(score.performance, f"{score.censored} of {score.searches}"),
+            f"{live / table.seconds[name]:,.0f}x",
+        )
+        told.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    return told
+
+
+def alike(spaces: Sequence[Space]) -> float:
+    """The mean rank correlation between the times of two shapes on one machine; NaN without two."""
+    found = [
+        float(np.corrcoef(*(np.argsort(np.argsort(s.ns)) for s in pair))[0, 1])
+        for pair in itertools.combinations(spaces, 2)
+        if pair[0].machine == pair[1].machine and pair[0].settings == pair[1].settings
+    ]
+    return float(np.mean(found)) if found else math.nan
+
+
+def by_target(table: Table) -> list[str]:
+    """The prior beside random search, target by target."""
+    mine, random = counts(table, "prior"), counts(table, "random")
+    told = [
+        "| target | settings | near best | alike | random | prior | random needs | p95 of both |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for target in sorted({s.target for s in table.spaces}):
+        at = [i for i, s in enumerate(table.spaces) if s.target == target]
+        means = [scores.geometric(np.concatenate([x[i] for i in at])) for x in (random, mine)]
+        ends = [np.quantile(np.concatenate([x[i] for i in at]), 0.95) for x in (random, mine)]
+        spaces = [table.spaces[i] for i in at]
+        near = np.mean([sum(t <= scores.NEAR * s.best for t in s.ns) for s in spaces])
+        cells = (
+            *(target, len(spaces[0].settings), f"{near:.1f}", f"{alike(spaces):.2f}"),
+            *(f"{x:.1f}" for x in means),
+            *(f"{factor(table, 'prior', at)}x", f"{ends[0]:.0f}, {ends[1]:.0f}"),
+        )
+        told.append(f"| {' | '.join(map(str, cells))} |")
+    return told
+
+
+def page(tables: Sequence[Table], seeds: int, most: int) -> str:
+    first = tables[0]
+    machines = sorted({s.machine for s in first.spaces})
+    what = f"{len(first.spaces)} spaces of {len({s.target for s in first.spaces})} targets"
+    how = f"{seeds} searches of each strategy on each, of at most {most} evaluations"
+    parts = [f"{what} on {' and '.join(machines)}; {how}."]
+    for table in tables:
+        parts += [f"### Without the {table.left_out}", "\n".join(lines(table))]
+        parts += ["\n".join(by_target(table)), table.audited]
+    return "\n\n".join(parts)
+
+
+def placed(text: str, part: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{part}\n{END}{rest.partition(END)[2]}"
+
+
+def main() -> int:
+    """Exit 1 where there are no spaces, or a row has leaked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spaces", type=Path, default=ROOT / "spaces")
+    parser.add_argument("--left-out", choices=LEFT_OUT, action="append")
+    parser.add_argument("--target", help="only spaces of this target")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=run.MOST)
+    parser.add_argument("--write", action="store_true", help="into docs/prior.md")
+    options = parser.parse_args()
+    spaces = [t4.load(path) for path in sorted(options.spaces.rglob("*.json.gz"))]
+    spaces = [s for s in spaces if options.target in (None, s.target)]
+    if not spaces:
+        print(f"no spaces in {options.spaces}: see scripts/brute_force.py", file=sys.stderr)
+        return 1
+    asked = options.left_out or LEFT_OUT
+    tables = [replayed(how, spaces, options.seeds, options.evaluations) for how in asked]
+    text = page(tables, options.seeds, options.evaluations)
+    print(text)
+    if options.write:
+        path = ROOT / "docs" / "prior.md"
+        path.write_text(placed(path.read_text(), text))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
