@@ -230,7 +230,11 @@ def test_a_warm_start_is_told_as_a_table_and_as_one_object(
     applied = start.apply(toy.session(), found)
     show.warm("toy", found, applied, False)
     table = capsys.readouterr().out
-    assert "block=32" in table and "1.30" in table and "3 points of toy, 0 dropped" in table
+    assert (
+        "block=32" in table
+        and "1.30" in table
+        and "kept kernels known for toy: 3 measured points" in table
+    )
     assert f"kernels.py is {applied.kernel[:12]} now" in table
     show.warm("toy", found, applied, True)
     told = json.loads(capsys.readouterr().out)
