@@ -452,6 +452,11 @@ def shop(tmp_path, monkeypatch):
     return Shop(tmp_path / "shop")
 
 
+def test_the_list_of_what_ships_is_as_the_kernels_are():
+    page = (ROOT / "docs/targets/README.md").read_text()
+    assert page == capsule.listed(record.shipped())
+
+
 class TestPromotion:
     def test_there_and_back_in_a_commit_each(self, shop):
         blob = shop.keeps(CHAMPION)

@@ -77,9 +77,14 @@ def demote(session: Session) -> Done:
 
 
 def _page(session: Session, provenance: Mapping[str, Any] | None) -> dict[Path, bytes]:
-    """The target's page in the docs, as it reads from now on, if it has one."""
-    page = session.project.root / "docs" / "targets" / f"{session.entry.name}.md"
-    return {page: capsule.told(page.read_text(), provenance).encode()} if page.is_file() else {}
+    """The pages in docs/targets that speak of the kernel, as they read from now on."""
+    folder, name = session.project.root / "docs" / "targets", session.entry.name
+    ships = [facts for facts in record.shipped() if facts["target"] != name]
+    pages = {
+        folder / f"{name}.md": lambda text: capsule.told(text, provenance),
+        folder / "README.md": lambda _: capsule.listed([*ships, *filter(None, [provenance])]),
+    }
+    return {page: text(page.read_text()).encode() for page, text in pages.items() if page.is_file()}
 
 
 def _file(session: Session) -> Path:

@@ -101,6 +101,12 @@ def provenance(target: str) -> dict[str, Any]:
     return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
+def shipped() -> list[dict[str, Any]]:
+    """The provenance of every kernel that ships."""
+    folder = Path(kernels.__file__).parent / "promoted"
+    return [dict(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+
+
 def standing(ledger: Ledger, entry: Entry, incumbent: Trial | None) -> tuple[str, float | None]:
     """How far the incumbent has come, in a word, and the most that the target can gain end to end.
 
