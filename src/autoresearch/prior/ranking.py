@@ -68,7 +68,7 @@ def _ranked(
     if len(rows) < LEAST:
         why = f"one knob at a time: {len(rows)} usable rows, {LEAST} are needed"
         return Ranking(_beside(known, new), "none", why)
-    model = Process.of(space, known, _slowness(rows, known.groups), new.places[0])
+    model = _model(space, known, _slowness(rows, known.groups), int(new.places[0]))
     basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
     z = _trust(model, new.places[0])
     if z is None or z < TRUST:
@@ -103,6 +103,24 @@ def _encoded(
     known = Rows(table[: len(rows)], np.array(at, np.int64), groups)
     new = Rows(table[len(rows) :], np.full(len(candidates), here), np.full(len(candidates), -1))
     return known, new, Space(tuple(apart), features.traits(list(places)), len(places))
+
+
+def _model(space: Space, known: Rows, y: FloatArray, here: int) -> Process:
+    """Of all rows, or of those from here alone once these foretell each other better: what other
+    places teach may be wrong here."""
+    every, own = Process.of(space, known, y, here), np.flatnonzero(known.places == here)
+    if not LEAST <= len(own) < len(y):
+        return every
+    alone = Process.of(space, known.part(own), y[own], here)
+    missed = [
+        float(
+            (
+                (model.y[at] - model.unseen([np.arange(len(model.y)) == i for i in at])[at]) ** 2
+            ).sum()
+        )
+        for model, at in ((every, own), (alone, np.arange(len(own))))
+    ]
+    return every if missed[0] <= missed[1] else alone
 
 
 def _beside(known: Rows, new: Rows) -> tuple[int, ...]:
