@@ -154,7 +154,7 @@ class Process:
 
     def unseen(self, parts: Sequence[NDArray[np.bool_]]) -> FloatArray:
         """What each row would have been expected to be without its part."""
-        pulled, found = self.inverse @ self.y, np.empty_like(self.y)
+        pulled, found = self.inverse @ self.y, np.full_like(self.y, np.nan)
         for part in parts:
             block = self.inverse[np.ix_(part, part)]
             found[part] = self.y[part] - np.linalg.solve(block, pulled[part])

@@ -1,7 +1,7 @@
 """In which order to try settings: learnt from every earlier trial, losers and failures among them.
 
 Pure; the answer is an order and a reason: what is expected to be fast first, or where nothing shows
-that the past knows better, what is unlike all that was tried. Knows rows; nothing of kernels, files
+that the past knows better, the default with one knob changed. Knows rows; nothing of kernels, files
 or clocks.
 """
 
@@ -24,8 +24,7 @@ from .shape import Shape
 
 Ints = NDArray[np.int64]
 
-LEAST = 6  # usable rows
-FIRST = 32  # settings that are spread where nothing is known
+LEAST = 10  # usable rows: about as many as single changes of a few knobs
 MOST = 600  # newest rows: all are compared with all
 HOPE = 2.0  # standard deviations by which a setting is taken to be better than expected
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
@@ -67,15 +66,15 @@ def _ranked(
         return Ranking((), "none", "nothing to order")
     known, new, space = _encoded(candidates, rows, shapes, machine)
     if len(rows) < LEAST:
-        why = f"spread: {len(rows)} usable rows, {LEAST} are needed"
-        return Ranking(_spread(known, new, space), "none", why)
-    model = Process.of(space, known, _slowness(rows, known.groups), new.places[0])
+        why = f"one knob at a time: {len(rows)} usable rows, {LEAST} are needed"
+        return Ranking(_beside(known, new), "none", why)
+    model = _model(space, known, _slowness(rows, known.groups), int(new.places[0]))
     basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
     z = _trust(model, new.places[0])
     if z is None or z < TRUST:
         found = "could not be computed" if z is None else f"found no order (z {z:.1f})"
-        why = f"spread: cross-validation on {basis} {found}"
-        return Ranking(_spread(known, new, space), "none", why)
+        why = f"one knob at a time: cross-validation on {basis} {found}"
+        return Ranking(_beside(known, new), "none", why)
     mean, spread = model.expected(new)
     order = np.argsort(mean - HOPE * spread, kind="stable")
     why = f"process on {basis}, z {z:.1f} in cross-validation"
@@ -106,26 +105,31 @@ def _encoded(
     return known, new, Space(tuple(apart), features.traits(list(places)), len(places))
 
 
-def _spread(known: Rows, new: Rows, space: Space) -> tuple[int, ...]:
-    """Each of the first as far as can be from all that was tried here and from those before it,
-    then as listed."""
-    tried = known.settings[known.places == new.places[0]]
-    near = np.full(len(new.places), np.inf)
-    for setting in tried:
-        near = np.minimum(near, _away(space, new.settings, setting))
-    order: list[int] = []
-    for _ in range(min(FIRST, len(near))):
-        order.append(int(near.argmax()))
-        near = np.minimum(near, _away(space, new.settings, new.settings[order[-1]]))
-        near[order[-1]] = -1.0
-    return tuple(dict.fromkeys([*order, *range(len(near))]))
+def _model(space: Space, known: Rows, y: FloatArray, here: int) -> Process:
+    """Of all rows, or of those from here alone once these foretell each other better: what other
+    places teach may be wrong here."""
+    every, own = Process.of(space, known, y, here), np.flatnonzero(known.places == here)
+    if not LEAST <= len(own) < len(y):
+        return every
+    alone = Process.of(space, known.part(own), y[own], here)
+    missed = [
+        float(
+            (
+                (model.y[at] - model.unseen([np.arange(len(model.y)) == i for i in at])[at]) ** 2
+            ).sum()
+        )
+        for model, at in ((every, own), (alone, np.arange(len(own))))
+    ]
+    return every if missed[0] <= missed[1] else alone
 
 
-def _away(space: Space, settings: Ints, setting: Ints) -> FloatArray:
-    """How far each is from one, as the crow flies, a knob's whole range being 1."""
-    columns = zip(space.knobs, settings.T, setting, strict=True)
-    square: FloatArray = sum(apart[found, at] ** 2 for apart, found, at in columns)
-    return np.sqrt(square)
+def _beside(known: Rows, new: Rows) -> tuple[int, ...]:
+    """What differs in the fewest knobs from what was tried here first, the default, then as listed:
+    authors know their kernels, and a knob at a time beat settings spread far from each other."""
+    here = known.settings[known.places == new.places[0]]
+    default = here[-1] if len(here) else new.settings[0]  # rows are newest first
+    changed = (new.settings != default).sum(axis=1)
+    return tuple(np.argsort(changed, kind="stable").tolist())
 
 
 def _usable(candidates: Sequence[Mapping[str, Setting]], past: Sequence[Past]) -> list[Past]:

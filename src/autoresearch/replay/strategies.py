@@ -111,7 +111,7 @@ def _once(*parts: Iterable[int]) -> list[int]:
 
 
 def _rows(problem: Problem, told: dict[int, float]) -> list[Past]:
-    """What was found here, as the prior reads it: a group of its own."""
+    """What was found here, newest first, as the prior reads it: a group of its own."""
     found = [ns for ns in told.values() if ns < np.inf]
     return [
         Past(
@@ -120,7 +120,7 @@ def _rows(problem: Problem, told: dict[int, float]) -> list[Past]:
             ratio=found[0] / ns if ns < np.inf else None,
             shapes=(problem.shape,),
         )
-        for place, ns in told.items()
+        for place, ns in reversed(told.items())
     ]
 
 
