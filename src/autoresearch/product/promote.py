@@ -80,11 +80,11 @@ def _page(session: Session, provenance: Mapping[str, Any] | None) -> dict[Path, 
     """The pages in docs/targets that speak of the kernel, as they read from now on."""
     folder, name = session.project.root / "docs" / "targets", session.entry.name
     ships = [facts for facts in record.shipped() if facts["target"] != name]
-    pages = {
-        folder / f"{name}.md": lambda text: capsule.told(text, provenance),
-        folder / "README.md": lambda _: capsule.listed([*ships, *filter(None, [provenance])]),
-    }
-    return {page: text(page.read_text()).encode() for page, text in pages.items() if page.is_file()}
+    if provenance:
+        ships.append(dict(provenance))
+    page, every = folder / f"{name}.md", folder / "README.md"
+    found = {page: capsule.told(page.read_text(), provenance).encode()} if page.is_file() else {}
+    return found | ({every: capsule.listed(ships).encode()} if every.is_file() else {})
 
 
 def _file(session: Session) -> Path:
