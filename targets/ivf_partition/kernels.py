@@ -75,8 +75,8 @@ def gap(panels, place, q, at):
     return total
 
 
-# Selection: pools is (values f32[rows, size], places i32[rows, size], counts i64[rows],
-# limits f32[rows]), a row for each query
+# Selection: a pool for each query, in rows of values f32[rows, size], places i32[rows, size],
+# counts i64[rows], limits f32[rows]
 
 
 @njit
@@ -98,35 +98,13 @@ def pool_size(k):
 
 
 @njit
-def offer(pools, row, k, low, high, place, begin, end):
-    """To one pool the scores of the places from `place` on, as far as they are in begin to end."""
-    values, _, counts, limits = pools
-    if counts[row] + TILE > values.shape[1]:
-        cut(pools, row, k, k + SLACK // 4)
-    limit, after = limits[row], place + LANES
-    append(pools, row, low, (low < limit) & between(begin - place, end - place), place)
-    append(pools, row, high, (high < limit) & between(begin - after, end - after), after)
-
-
-@njit
 def between(begin, end):
     return simd.first(MASK, end) & ~simd.first(MASK, begin)
 
 
 @njit
-def append(pools, row, scores, near, place):
-    values, places, counts, _ = pools
-    end = counts[row]
-    named = simd.iota(I32) + np.int32(place)
-    simd.store(values, (row, end), simd.compress(scores, near))
-    simd.store(places, (row, end), simd.compress(named, near))
-    counts[row] = end + simd.count(near)
-
-
-@njit
-def cut(pools, row, least, most):
+def cut(values, places, counts, limits, row, least, most):
     """Leaves the best of one pool: at least `least` of them, at most `most`."""
-    values, places, counts, limits = pools
     count = counts[row]
     limit = threshold(values, row, count, least, most)
     ties = count  # that may stay
@@ -185,9 +163,9 @@ def settle(pools, row, k, panels, q, at, ids, dists):
 
     Ordered by counting who is nearer: no branch to mispredict.
     """
-    values, places, counts, _ = pools
+    values, places, counts, limits = pools
     if counts[row] > k:
-        cut(pools, row, k, k)
+        cut(values, places, counts, limits, row, k, k)
     count, d = counts[row], panels.shape[1]
     size = squares(q, at, d)
     for i in range(count):
@@ -215,41 +193,75 @@ def nearer(values, row, count, dist):
 # Tiles
 
 
-def tile(rows, depth):
-    """Products of `rows` queries with two blocks, `depth` sums of each being kept apart."""
+def sweeper(rows, depth):
+    """A pass of up to `rows` queries over blocks, `depth` sums of each product being kept apart."""
     many, pairs, more = 2 * rows * depth, 2 * rows, depth - 1
 
     @njit
-    def products(panels, b, q, at, out):
-        """out[r, :TILE] = q[at[r] :] . vectors of the blocks b and b + 1."""
+    def sweep(panels, norms, span, q, at, names, members, k, pools, out):
+        """Offers the places begin to end - 1 of blocks b0 to b1 - 1, span being these four, to the
+        queries names[:members], which begin at q[at[r]].
+
+        One function, since numba counts the references of arrays afresh, by atomic steps, around
+        every call of a loop or a branch: that took twice as long as the products of 64 components.
+        """
+        b0, b1, begin, end = span
+        values, places, counts, limits = pools
         d = panels.shape[1]
-        deep = d - d % depth
-        sums = simd.repeat(simd.zero(F32), many)
-        for j in range(0, deep, depth):
-            for e in simd.unroll(depth):
-                low = simd.load(F32, panels, (b, j + e, 0))
-                high = simd.load(F32, panels, (b + 1, j + e, 0))
+        deep, twice = d - d % depth, simd.splat(F32, np.float32(-2))
+        for b in range(b0, b1, 2):
+            sums = simd.repeat(simd.zero(F32), many)
+            for j in range(0, deep, depth):
+                for e in simd.unroll(depth):
+                    low = simd.load(F32, panels, (b, j + e, 0))
+                    high = simd.load(F32, panels, (b + 1, j + e, 0))
+                    for r in simd.unroll(rows):
+                        factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
+                        s = 2 * (rows * e + r)
+                        sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
+                        sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
+            for j in range(deep, d):
+                low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (b + 1, j, 0))
                 for r in simd.unroll(rows):
-                    factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
-                    s = 2 * (rows * e + r)
-                    sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
-                    sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
-        for j in range(deep, d):
-            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (b + 1, j, 0))
-            for r in simd.unroll(rows):
-                factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
-                sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
-                sums = simd.put(sums, 2 * r + 1, simd.fma(factor, high, sums[2 * r + 1]))
-        for s in simd.unroll(pairs):
-            total = sums[s]
+                    factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
+                    sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
+                    sums = simd.put(sums, 2 * r + 1, simd.fma(factor, high, sums[2 * r + 1]))
             for e in simd.unroll(more):
-                total += sums[s + 2 * rows * (e + 1)]
-            simd.store(out, s * LANES, total)
+                for s in simd.unroll(pairs):
+                    sums = simd.put(sums, s, sums[s] + sums[s + pairs * (e + 1)])
+            low, high = simd.load(F32, norms, (b, 0)), simd.load(F32, norms, (b + 1, 0))
+            hits = np.uint64(0)
+            for r in simd.unroll(rows):
+                sums = simd.put(sums, 2 * r, simd.fma(sums[2 * r], twice, low))
+                sums = simd.put(sums, 2 * r + 1, simd.fma(sums[2 * r + 1], twice, high))
+                limit = limits[names[r]]
+                near = (sums[2 * r] < limit) | (sums[2 * r + 1] < limit)
+                hits |= np.uint64(simd.any(near)) << np.uint64(r)
+            if hits:
+                for s in simd.unroll(pairs):
+                    simd.store(out, s * LANES, sums[s])
+            while hits:
+                r = simd.ctz(hits)
+                hits = simd.clear_lowest(hits)
+                if r >= members:
+                    break
+                row = names[r]
+                if counts[row] + TILE > values.shape[1]:
+                    cut(values, places, counts, limits, row, k, k + SLACK // 4)
+                for half in simd.unroll(2):
+                    place = (b + half) * LANES
+                    scores = simd.load(F32, out, (r, half * LANES))
+                    near = (scores < limits[row]) & between(begin - place, end - place)
+                    named = simd.iota(I32) + np.int32(place)
+                    simd.store(values, (row, counts[row]), simd.compress(scores, near))
+                    simd.store(places, (row, counts[row]), simd.compress(named, near))
+                    counts[row] += simd.count(near)
 
-    return products
+    return sweep
 
 
-tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS, 1)
+sweep_1, sweep_2, sweep_4 = sweeper(1, 4), sweeper(2, 2), sweeper(4, 1)
+sweep_all = sweeper(ROWS, 1)
 
 
 @njit
@@ -258,35 +270,23 @@ def scan(panels, norms, begin, end, q, who, first, last, k, pools):
     d = panels.shape[1]
     stop = (end + LANES - 1) // LANES
     step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
-    at, out = np.empty(ROWS, np.int64), np.empty((ROWS, TILE), np.float32)
+    at, names = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    out = np.empty((ROWS, TILE), np.float32)
     for b0 in range(begin // LANES, stop, step):
+        span = b0, min(b0 + step, stop), begin, end
         for w in range(first, last, ROWS):
             members = min(ROWS, last - w)
             for r in range(ROWS):
-                at[r] = who[w + min(r, members - 1)] * d
-            for b in range(b0, min(b0 + step, stop), 2):
-                if members == 1:
-                    tile_1(panels, b, q, at, out)
-                elif members == 2:
-                    tile_2(panels, b, q, at, out)
-                elif members <= 4:
-                    tile_4(panels, b, q, at, out)
-                else:
-                    tile_all(panels, b, q, at, out)
-                for r in range(members):
-                    consider(out, r, norms, b, begin, end, who[w + r], k, pools)
-
-
-@njit
-def consider(products, r, norms, b, begin, end, row, k, pools):
-    """Offers what two blocks have below the limit of one query, given its products with them."""
-    twice = simd.splat(F32, np.float32(-2))
-    low = simd.fma(simd.load(F32, products, (r, 0)), twice, simd.load(F32, norms, (b, 0)))
-    high = simd.load(F32, products, (r, LANES))
-    high = simd.fma(high, twice, simd.load(F32, norms, (b + 1, 0)))
-    limit = pools[3][row]
-    if simd.any((low < limit) | (high < limit)):
-        offer(pools, row, k, low, high, b * LANES, begin, end)
+                names[r] = who[w + min(r, members - 1)]
+                at[r] = names[r] * d
+            if members == 1:
+                sweep_1(panels, norms, span, q, at, names, members, k, pools, out)
+            elif members == 2:
+                sweep_2(panels, norms, span, q, at, names, members, k, pools, out)
+            elif members <= 4:
+                sweep_4(panels, norms, span, q, at, names, members, k, pools, out)
+            else:
+                sweep_all(panels, norms, span, q, at, names, members, k, pools, out)
 
 
 # Entry points
