@@ -373,10 +373,7 @@ def insert(scratch, doc, score):
         return
     scores = simd.load(simd.f32x16, scratch, SCORES)
     better = scores > score
-    lower, others = (
-        simd.load(simd.f32x16, scratch, SCORES - 1),
-        simd.load(simd.u32x16, scratch, IDS - 1),
-    )
+    lower, others = simd.load(simd.f32x16, scratch, SCORES - 1), simd.load(simd.u32x16, scratch, IDS - 1)
     simd.store(scratch, SCORES, simd.select(better, scores, lower))
     simd.store(scratch, IDS, simd.select(better, ids, others))
     rank = simd.count(better)
