@@ -196,7 +196,7 @@ class TestReport:
 
 def test_a_missing_ray_is_a_refusal(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(Refusal, match="autoresearch\\[fleet\\]"), engine.cluster(""):
+    with pytest.raises(Refusal, match="needs the package ray"), engine.cluster(""):
         pass
 
 
