@@ -112,7 +112,7 @@ def told(table: Table) -> list[str]:
     days = sorted({row.at[:10] for row in table.rows})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(row.versions.items()))
-    processes = min(len(row.logs) for row in table.rows)
+    processes = max(len(row.logs) for row in table.rows)
     often = f"{processes} process{'es' * (processes > 1)} for each number of threads"
     said = [
         f"{what}; {when} on {row.machine}, {often}.",
