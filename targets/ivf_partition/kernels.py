@@ -270,6 +270,8 @@ def scan(panels, norms, begin, end, q, who, first, last, k, pools):
     d = panels.shape[1]
     stop = (end + LANES - 1) // LANES
     step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
+    if last - first <= ROWS:
+        step = max(2, stop)  # one pass: nothing has to stay in the cache for the next
     at, names = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
     out = np.empty((ROWS, TILE), np.float32)
     for b0 in range(begin // LANES, stop, step):
