@@ -18,7 +18,7 @@ from .scores import NEAR, Score, budget, score
 from .space import Space
 from .strategies import STRATEGIES, Problem, Search
 
-ROWS = 64  # settings of each other space that a past holds: no sweep tries all
+PART = 64  # settings of each other space that a past holds where no sweep has tried all
 MOST = 100  # evaluations of one replay
 Others = Sequence[Space]
 
@@ -31,12 +31,13 @@ class Timed:
     faster: float
 
 
-def rows(spaces: Others, rng: np.random.Generator, most: int = ROWS) -> tuple[Past, ...]:
-    """Random settings of other spaces, as the ledger would tell them: a group for each space."""
+def rows(spaces: Others, rng: np.random.Generator, most: int | None = None) -> tuple[Past, ...]:
+    """Settings of other spaces, all or `most` random ones of each, as the ledger would tell them: a
+    group for each space."""
     found = []
     for space in spaces:
         places = rng.permutation(len(space.settings))[:most]
-        found += [_row(space, int(place)) for place in places]
+        found += [_row(space, int(place)) for place in sorted(places)]
     return tuple(found)
 
 
@@ -77,11 +78,13 @@ def search(space: Space, strategy: Search, most: int = MOST) -> tuple[float, ...
 def searches(
     space: Space, name: str, others: Others, seeds: int, most: int = MOST
 ) -> list[tuple[float, ...]]:
-    """One strategy on one space, `seeds` times; seed by seed another part of the others is past."""
+    """One strategy on one space, `seeds` times; the prior is told the others, or of each a part,
+    seed by seed another one."""
     found = []
+    every = rows(others, np.random.default_rng(0)) if name == "prior" else ()
     for seed in range(seeds):
         rng = np.random.default_rng([seed, len(space.settings)])
-        past = rows(others, rng) if name == "prior" else ()
+        past = rows(others, rng, PART) if name == "prior of a part" else every
         found.append(search(space, STRATEGIES[name](problem(space, past), rng), most))
     return found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model import FloatArray
 from ..prior import Past, Shape, features
-from ..prior.ranking import rank
+from ..prior.ranking import learn
 from .space import Knobs
 
 HERE = "here"  # the group of what a search was told
@@ -79,13 +79,13 @@ def _neighbours(away: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def prior(problem: Problem, rng: np.random.Generator) -> Search:
-    """What `rank` makes of other spaces and of what it was told here, asked before each setting."""
+    """As a sweep does it: what other places teach, asked before each setting with what was found
+    here."""
+    learnt = learn(problem.settings, problem.past, (problem.shape,), problem.machine)
     told: dict[int, float] = {}
     left = _once([0], rng.permutation(len(problem.settings)))
     while left:
-        rows = (*_rows(problem, told), *problem.past)
-        candidates = [problem.settings[i] for i in left]
-        place = left.pop(rank(candidates, rows, (problem.shape,), problem.machine).order[0])
+        place = left.pop(learnt.ranking(_rows(problem, told), left).order[0])
         told[place] = yield place
 
 
@@ -93,7 +93,8 @@ STRATEGIES: dict[str, Strategy] = {
     "random": random,
     "seeds": seeds,
     "k-NN": nearest,
-    "prior": prior,
+    "prior": prior,  # told other spaces in full
+    "prior of a part": prior,
 }
 
 
