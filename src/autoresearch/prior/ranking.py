@@ -28,7 +28,8 @@ LEAST = 10  # rows of one place: about as many as single changes of a few knobs
 MOST = 256  # newest rows of a place: all are compared with all
 WIDE = 500  # candidates that are ordered: a night of trials
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
-NEAR = 2.0  # ln of what a place counts less that differs from here as much as any does, in all
+HOPE = 1.5  # times the standard deviation, which is that of a model that was fitted
+ALIKE = 0.1  # added to a place's distance: one just like here does not count infinitely more
 AGAIN = 1.25  # times as many rows, and which knobs matter is asked again
 
 
@@ -65,20 +66,22 @@ class Learnt:
         wanted = np.array(left, np.int64)
         if self.belief is None and len(own) < LEAST:
             why = f"one knob at a time: {len(own)} usable rows, {LEAST} of a place are needed"
-            return Ranking(_listed(self._changed(tried, wanted)), "none", why)
+            return Ranking(_listed(self._changed(own, tried, wanted)), "none", why)
         groups, y = _groups(own), _slowness(own)
         belief = self.belief or self._alone(own, tried)
         mean, spread = belief.told(tried, groups, y)
-        best = float(mean[tried].min() if len(own) else mean.min())
-        gain = process.improvement(mean[wanted], spread[wanted], best)
-        why = f"process on {len(own)} rows in {len(set(groups))} groups from here{self.elsewhere}"
+        why = f"process on {len(own)} rows from here{self.elsewhere}"
+        if not len(own):  # one setting is to win: what wins elsewhere, not what would teach most
+            return Ranking(_listed(mean[wanted]), "process", why)
+        best = float(mean[tried].min())
+        gain = process.improvement(mean[wanted], HOPE * spread[wanted], best)
         return Ranking(_listed(-gain), "process", why)
 
-    def _changed(self, tried: Ints, wanted: Ints) -> Ints:
-        """Knobs that differ from what was tried here first, the default: authors know their
+    def _changed(self, own: Sequence[Past], tried: Ints, wanted: Ints) -> Ints:
+        """Knobs that differ from the best so far, at first from the default: authors know their
         kernels, and a knob at a time beat settings spread far from each other."""
-        default = self.table[tried[-1] if len(tried) else wanted[0]]
-        changed: Ints = (self.table[wanted] != default).sum(axis=1)
+        base = tried[_slowness(own).argmin()] if len(own) else wanted[0]
+        changed: Ints = (self.table[wanted] != self.table[base]).sum(axis=1)
         return changed
 
     def _alone(self, own: Sequence[Past], tried: Ints) -> Belief:
@@ -116,9 +119,9 @@ def learn(
     ]
     belief = None
     if beliefs:
-        counts = np.exp(-NEAR * features.away(list(told), here))
+        counts = (ALIKE + features.away(list(told), here)) ** -2.0  # Shepard, 1968
         belief = process.pooled(beliefs, counts / counts.sum())
-    elsewhere = f", {len(every)} of {len(told)} other places"
+    elsewhere = f" and {len(every)} rows from {len(told)} other places"
     at = {tuple(row): n for n, row in enumerate(table.tolist())}
     return Learnt(knobs, tuple(zip(names, values, strict=True)), table, at, belief, elsewhere)
 
