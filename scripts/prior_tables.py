@@ -47,6 +47,14 @@ def held(left_out: str, mine: Key, other: Key) -> bool:
     return all(mine[part] == other[part] for part in LEFT_OUT[left_out])
 
 
+def fit(left_out: str, spaces: Sequence[Space]) -> list[Space]:
+    """All spaces, or where machines are left out those of targets that several have measured."""
+    machines: dict[str, set[str]] = {}
+    for s in spaces:
+        machines.setdefault(s.target, set()).add(s.machine)
+    return [s for s in spaces if left_out != "machine" or len(machines[s.target]) > 1]
+
+
 @dataclass
 class Audit:
     """`learn`, which refuses rows that tell what must not be known, and whose answer does."""
@@ -205,14 +213,13 @@ def _row(table: Table, at: Sequence[int]) -> tuple[object, ...]:
     )
 
 
-def page(tables: Sequence[Table], seeds: int, most: int) -> str:
-    first = tables[0]
-    machines = sorted({s.machine for s in first.spaces})
-    what = f"{len(first.spaces)} spaces of {len({s.target for s in first.spaces})} targets"
-    how = f"{seeds} searches of each strategy on each, of at most {most} evaluations"
-    parts = [f"{what} on {' and '.join(machines)}; {how}."]
+def page(tables: Sequence[Table], seeds: int) -> str:
+    parts = [f"{seeds} searches of each strategy on each space, of at most {tables[0].most}."]
     for table in tables:
-        parts += [f"### Without the {table.left_out}", "\n".join(lines(table))]
+        machines = " and ".join(sorted({s.machine for s in table.spaces}))
+        targets = len({s.target for s in table.spaces})
+        what = f"{len(table.spaces)} spaces of {targets} targets on {machines}."
+        parts += [f"### Without the {table.left_out}", what, "\n".join(lines(table))]
         parts += ["\n".join(by_target(table)), table.audited]
     return "\n\n".join(parts)
 
@@ -234,12 +241,12 @@ def main() -> int:
     options = parser.parse_args()
     spaces = [t4.load(path) for path in sorted(options.spaces.rglob("*.json.gz"))]
     spaces = [s for s in spaces if options.target in (None, s.target)]
-    if not spaces:
+    asked = [how for how in options.left_out or LEFT_OUT if fit(how, spaces)]
+    if not asked:
         print(f"no spaces in {options.spaces}: see scripts/brute_force.py", file=sys.stderr)
         return 1
-    asked = options.left_out or LEFT_OUT
-    tables = [replayed(how, spaces, options.seeds, options.evaluations) for how in asked]
-    text = page(tables, options.seeds, options.evaluations)
+    tables = [replayed(how, fit(how, spaces), options.seeds, options.evaluations) for how in asked]
+    text = page(tables, options.seeds)
     print(text)
     if options.write:
         path = ROOT / "docs" / "prior.md"
