@@ -26,16 +26,15 @@ def main() -> int:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--drawn", type=int, default=0, help="so many hidden shapes instead")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=50.0, help="of one slice")
     options = parser.parse_args()
     until = time.monotonic() + options.seconds
-    plan = brute.Plan(ROOT, ROOT / "scripts" / "brute" / f"{options.name}.py", options.drawn)
+    plan = brute.Plan(ROOT, ROOT / "scripts" / "brute" / f"{options.name}.py")
     me, restricted = fingerprint(), os.environ.get("NUMBA_CPU_NAME", "")
     machine = f"{me.id}-as-{restricted}" if restricted else me.id
     folder = ROOT / ".autoresearch" / "brute" / machine / options.name
-    path = folder / ("drawn.jsonl" if options.drawn else "journal.jsonl")
+    path = folder / "journal.jsonl"
     left = 0
     if options.compile or options.measure:
         bench = brute.Bench(plan, folder)
@@ -48,8 +47,7 @@ def main() -> int:
         caches = tuple(c.bytes for level in (1, 2) for c in me.caches if c.level == level)
         versions = {name: getattr(me, name) for name in ("python", "numpy", "numba", "llvmlite")}
         for i, found in enumerate(brute.spaces(plan, path, machine, caches, versions)):
-            number = f"{'drawn-' * bool(options.drawn)}{i}"
-            made = ROOT / "spaces" / machine / f"{options.name}-{number}{space.SUFFIX}"
+            made = ROOT / "spaces" / machine / f"{options.name}-{i}{space.SUFFIX}"
             space.write(made, found)
             good = sum(ns <= 1.05 * found.best for ns in found.ns)
             print(f"{made.relative_to(ROOT)}: {found.shape}: best {found.best:.0f} ns, {good} near")

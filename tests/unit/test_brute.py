@@ -42,19 +42,6 @@ def take(values, indices, out):
 """
 
 
-def test_drawn_shapes_are_those_of_the_file_moved_as_hidden_ones(tmp_path: Path) -> None:
-    path = tmp_path / "toy.py"
-    path.write_text(KERNEL)
-    plan = brute.Plan(ROOT, path, drawn=5)
-    shapes, jitter = plan._said("SHAPES"), plan.inputs.JITTER
-    assert len(plan.workloads) == 5
-    for i, workload in enumerate(plan.workloads):
-        for name, value in workload.spec.items():
-            moved = name in jitter
-            assert value in jitter[name] if moved else value == shapes[i % 2][name]
-    assert plan.workloads == brute.Plan(ROOT, path, drawn=5).workloads
-
-
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> brute.Bench:
     path = tmp_path / "toy.py"

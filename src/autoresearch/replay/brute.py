@@ -42,12 +42,10 @@ SEED = 20240
 @dataclass(frozen=True)
 class Plan:
     """What is to be measured: a kernel with knobs, one op of its target, and specs to time it on,
-    which the file lists as `TARGET`, `OP` and `SHAPES`. Not these but `drawn` others are timed if
-    that is not 0: moved as a confirmation moves its hidden shapes."""
+    which the file lists as `TARGET`, `OP` and `SHAPES`."""
 
     root: Path
     path: Path
-    drawn: int = 0
 
     @cached_property
     def text(self) -> str:
@@ -77,17 +75,8 @@ class Plan:
         return replace(facts, ops={self.op: facts.ops[self.op]})
 
     @cached_property
-    def inputs(self) -> SimpleNamespace:
-        return SimpleNamespace(**runpy.run_path(str(self.entry.path / "inputs.py")))
-
-    @cached_property
     def workloads(self) -> tuple[Workload, ...]:
-        specs, rng = self._said("SHAPES"), np.random.default_rng(SEED)
-        moved = [specs[i % len(specs)] | self._moved(rng) for i in range(self.drawn)]
-        return tuple(Workload(self.op, spec) for spec in moved or specs)
-
-    def _moved(self, rng: np.random.Generator) -> dict[str, Any]:
-        return {k: v[int(rng.integers(len(v)))] for k, v in self.inputs.JITTER.items()}
+        return tuple(Workload(self.op, spec) for spec in self._said("SHAPES"))
 
     def _said(self, name: str) -> Any:
         for node in ast.parse(self.text).body:
@@ -130,7 +119,8 @@ class Bench:
         cpu_target.typing_context.refresh()  # and what it knows of numpy: a second each
         cpu_target.target_context.refresh()
         self.plan, self.folder, self.worker = plan, folder, worker
-        self.cases = [self._case(w) for w in plan.workloads]
+        inputs = SimpleNamespace(**runpy.run_path(str(plan.entry.path / "inputs.py")))
+        self.cases = [self._case(inputs, w) for w in plan.workloads]
         answers, told = child(self._answers)
         if answers is None:
             raise Refusal(f"The reference of {plan.entry.name} fails ({told}).", "Correct it.")
@@ -138,8 +128,8 @@ class Bench:
             case.expected = expected
         self.outs = [_shared(case.regions["out"].size) for case in self.cases]
 
-    def _case(self, workload: Workload) -> Case:
-        inputs, rng = self.plan.inputs, np.random.default_rng(SEED)
+    def _case(self, inputs: SimpleNamespace, workload: Workload) -> Case:
+        rng = np.random.default_rng(SEED)
         static = inputs.static(rng, workload.spec)
         case = Case(self.plan.target, inputs, workload, static, OPERATIONS)
         case.draw(1, rng)
