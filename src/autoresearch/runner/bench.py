@@ -240,7 +240,7 @@ class Bench:
     def _shares(self) -> list[list[str]]:
         """The ops that each core compiles: shared functions twice, the rest in half the time."""
         ops, cores = list(self.target.ops), {self.place.core, *self.place.others}
-        return [ops[i : : len(cores)] for i in range(min(len(cores), len(ops)))]
+        return [ops[i :: len(cores)] for i in range(min(len(cores), len(ops)))]
 
     def worker(self, build: Build, shift: int, stage: Stage) -> Worker:
         """A fresh worker with `stage` mapped; it loads on any core (see `settle`)."""
