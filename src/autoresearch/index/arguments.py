@@ -11,6 +11,7 @@ from ..errors import Refusal
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+_F32 = np.dtype(np.float32)
 
 MOST_COMPONENTS = 1 << 16
 
@@ -25,17 +26,24 @@ def components(d: Any) -> int:
 
 def vectors(x: Any, d: int, name: str = "x") -> F32:
     """`x` as f32[n, d], contiguous; Refusal for another type, shape, NaN or infinity."""
+    x = shaped(x, d, name)
+    if not np.isfinite(x).all():
+        row = int(np.argmin(np.isfinite(x).all(1)))
+        what = f"Row {row} of {name} holds a NaN or an infinity, to which nothing is near."
+        raise Refusal(what, "Drop or mend such rows first.")
+    return x
+
+
+def shaped(x: Any, d: int, name: str) -> F32:
+    """As `vectors`, but a NaN or an infinity is left for others to find: looking for one takes
+    longer than all else that a search of one query does before it is compiled."""
     x = np.asarray(x)
-    if x.dtype != np.float32:
+    if x.dtype != _F32:
         what = f"{name} holds {x.dtype}, an index holds float32."
         raise Refusal(what, f"Convert it: {name}.astype('float32').")
     if x.ndim != 2 or x.shape[1] != d:
         what = f"{name} has the shape {x.shape}, the index wants (n, {d})."
         raise Refusal(what, f"Reshape it to rows of {d} components.")
-    if not np.isfinite(x).all():
-        row = int(np.argmin(np.isfinite(x).all(1)))
-        what = f"Row {row} of {name} holds a NaN or an infinity, to which nothing is near."
-        raise Refusal(what, "Drop or mend such rows first.")
     return np.ascontiguousarray(x)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import F32, I64
-from .lists import Runs, sort
+from .lists import Runs, shown, sort
 from .quantizer import U8, Quantizer
 
 ROWS = 64  # of a block
@@ -51,7 +51,7 @@ class Coded(Runs):
         """What `scan` takes; all are read-only, as those of a file are: one compiled form."""
         most = np.float32(np.abs(self.terms).max(initial=0))
         arrays = (self.quantizer.columns, self.blocks, self.terms, self.offsets, self.ids)
-        return *map(_shown, (*arrays, self.middle)), most
+        return *map(shown, (*arrays, self.middle)), most
 
     @property
     def rows(self) -> U8:
@@ -84,12 +84,6 @@ class Coded(Runs):
         M, none = len(centroids), np.empty(0, np.int64)
         blocks, terms = np.zeros((1, M, ROWS), np.uint8), np.zeros(ROWS, np.float32)
         return cls(blocks, terms, none, np.zeros(len(centres) + 2, np.int64), centres, centroids)
-
-
-def _shown(array: Any) -> Any:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def aligned(blocks: int, M: int) -> U8:

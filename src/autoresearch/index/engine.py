@@ -20,6 +20,7 @@ from ..model import FloatArray
 from .arguments import F32, I64
 
 Run = Callable[..., None]
+MANY = 512  # queries from which those of one list are brought together: more than pass at once
 
 
 @cache
@@ -43,52 +44,74 @@ def listed() -> tuple[Any, Run]:
     the queries over one by one instead of list by list."""
     import numba
 
+    from .loops import by_first, put, read, rename, take
+
     kernel = kernels.product("ivf-flat")
     search, scratch = kernel.search, kernel.scratch
 
     @numba.njit(nogil=True)
-    def run(state, names, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def singly(state, places, nowhere, q, probes, ids, dists):  # type: ignore[no-untyped-def]
+        nprobe, flat = probes.shape[1], probes.ravel()
+        for i in range(q.shape[0]):
+            one = slice(i, i + 1)
+            wanted = flat[i * nprobe : i * nprobe + read(probes[i], nowhere)].reshape(1, -1)
+            search(state, places, q[one], wanted, ids[one], dists[one])
+
+    @numba.njit(nogil=True)
+    def in_order(state, places, q, probes, ids, dists):  # type: ignore[no-untyped-def]
+        order = by_first(probes)
+        found, apart = np.empty_like(ids), np.empty_like(dists)
+        search(state, places, take(q, order), take(probes, order), found, apart)
+        put(found, order, ids)
+        put(apart, order, dists)
+
+    @numba.njit(nogil=True)
+    def run(state, offsets, names, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
         places = scratch(state)
         if alone:
-            for i in range(q.shape[0]):
-                one = slice(i, i + 1)
-                search(state, places, q[one], probes[one], ids[one], dists[one])
-        else:
+            singly(state, places, offsets.size - 2, q, probes, ids, dists)
+        elif q.shape[0] < MANY:
             search(state, places, q, probes, ids, dists)
-        for i in range(ids.shape[0]):
-            for j in range(ids.shape[1]):
-                if ids[i, j] >= 0:
-                    ids[i, j] = names[ids[i, j]]
+        else:
+            in_order(state, places, q, probes, ids, dists)
+        rename(names, ids)
 
     return kernel.prepare, run
 
 
 @cache
 def inverted() -> Run:
-    """`nearest` and `listed` in one: chooses the `nprobe` lists of each query and reads them. At
-    one query, handing the lists over to Python and back costs more than choosing them."""
+    """`nearest` and `listed` in one: chooses the `nprobe` lists of each query, drops those that
+    begin after `most` vectors, and reads them; FloatingPointError where q is not finite. At one
+    query, handing the lists over to Python and back costs more than choosing them."""
     import numba
+
+    from .loops import finite, limit
 
     kernel = kernels.product("ivf-partition")
     select, scratch = kernel.select, kernel.scratch
     _, scan = listed()
 
     @numba.njit(nogil=True)
-    def run(coarse, state, names, q, nprobe, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def run(coarse, state, offsets, names, q, nprobe, most, alone, ids, dists):  # type: ignore[no-untyped-def]
+        if not finite(q):
+            raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         gaps = np.empty((q.shape[0], nprobe), np.float32)
         select(coarse, scratch(coarse), q, nprobe, probes, gaps)
-        scan(state, names, q, probes, alone, ids, dists)
+        if most > 0:
+            limit(probes, offsets, most)
+        scan(state, offsets, names, q, probes, alone, ids, dists)
 
     return run
 
 
 @cache
 def coded() -> Run:
-    """`nearest` and then `scan`, in one step without the GIL."""
+    """`nearest` and then `scan`, in one step without the GIL; errors as `inverted`."""
     import numba
 
-    from .loops import limit
+    from .loops import finite, limit
     from .scan import search
 
     kernel = kernels.product("ivf-partition")
@@ -96,6 +119,8 @@ def coded() -> Run:
 
     @numba.njit(nogil=True)
     def run(coarse, state, q, bounded, nprobe, most, ids, dists):  # type: ignore[no-untyped-def]
+        if not finite(q):
+            raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         bases = np.empty((q.shape[0], nprobe), np.float32)
         select(coarse, scratch(coarse), q, nprobe, probes, bases)

@@ -83,41 +83,49 @@ class IndexIVFFlat(Inverted):
     def search(self, q: Any, k: int) -> tuple[F32, I64]:
         """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
         -1 where the lists hold fewer."""
-        q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
+        q, k, held = arguments.shaped(q, self.d, "q"), arguments.count(k), self.lists
         dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        plain = not self._profile().prune and not self._most(held)
-        search = self._inverted if plain else self._searched
-        step = max(1, CHUNK // self._probed())
-        for at in range(0, len(q), step):
-            part = slice(at, at + step)
-            search(held, q[part], ids[part], dists[part])
+        if self._profile().prune:
+            self._pruned(held, arguments.vectors(q, self.d, "q"), ids, dists)
+            return dists, ids
+        try:
+            self._inverted(held, q, ids, dists)
+        except FloatingPointError:
+            arguments.vectors(q, self.d, "q")  # says where
+            raise
         return dists, ids
 
     def _inverted(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
-        """All vectors of all lists probed: nothing to decide in between."""
+        """All lists probed, up to a limit: nothing to decide in between."""
         assert self._coarse
-        run, coarse, nprobe = engine.inverted(), self._coarse.state, self._probed()
-        state, names, alone = held.state, held.ids, self._alone(len(q), nprobe)
+        run, nprobe, most = engine.inverted(), self._probed(), self._most(held)
+        fixed = self._coarse.state, held.state, *held.named
+        asked = nprobe, most, self._alone(len(q), nprobe)
+        step = max(1, CHUNK // nprobe)
 
         def part(begin: int, end: int) -> None:
-            at = slice(begin, end)
-            run(coarse, state, names, q[at], nprobe, alone, ids[at], dists[at])
+            for at in range(begin, end, step):
+                own = slice(at, min(at + step, end))
+                run(*fixed, q[own], *asked, ids[own], dists[own])
 
         engine.spread(part, len(q), self.num_threads)
 
-    def _searched(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
+    def _pruned(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """The lists that limits and radii leave."""
+        step = max(1, CHUNK // self._probed())
+        for at in range(0, len(q), step):
+            part = slice(at, at + step)
+            self._spared(held, q[part], ids[part], dists[part])
+
+    def _spared(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         probes = self._read(q, held)
         first = max(1, probes.lists.shape[1] // FIRST)
-        if not self._profile().prune or first == probes.lists.shape[1]:
-            self._scan(held, q, probes.lists, ids, dists)
-            return
-        from .loops import merge_nearest
-
         self._scan(held, q, probes.lists[:, :first], ids, dists)
         rest = surely_farther(held, q, probes.after(first), dists[:, -1])
         if (rest == held.nowhere).all():
             return
+        from .loops import merge_nearest
+
         more_ids, more = np.empty_like(ids), np.empty_like(dists)
         self._scan(held, q, rest, more_ids, more)
         merge_nearest(ids, dists, more_ids, more)
@@ -125,12 +133,12 @@ class IndexIVFFlat(Inverted):
     def _scan(self, held: Packed, q: F32, probes: I64, ids: I64, dists: F32) -> None:
         """Leaves the nearest of the lists probed, as ids."""
         _, run = engine.listed()
-        state, probes = held.state, np.ascontiguousarray(probes)
+        probes = np.ascontiguousarray(probes)
         alone = self._alone(len(q), probes.shape[1])
 
         def part(begin: int, end: int) -> None:
             at = slice(begin, end)
-            run(state, held.ids, q[at], probes[at], alone, ids[at], dists[at])
+            run(held.state, *held.named, q[at], probes[at], alone, ids[at], dists[at])
 
         engine.spread(part, len(q), self.num_threads, lambda: held.sizes[probes].sum(1) + 1.0)
 

@@ -90,7 +90,7 @@ class IndexIVFPQ(Inverted):
         -1 where the lists hold fewer."""
         from . import scan
 
-        q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
+        q, k, held = arguments.shaped(q, self.d, "q"), arguments.count(k), self.lists
         dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
         coarse, nprobe, run = self._coarse, self._probed(), engine.coded()
         assert coarse
@@ -102,7 +102,11 @@ class IndexIVFPQ(Inverted):
                 own = slice(at, min(at + step, end))
                 run(coarse.state, held.state, q[own], *asked, ids[own], dists[own])
 
-        engine.spread(part, len(q), self._threads(len(q), held))
+        try:
+            engine.spread(part, len(q), self._threads(len(q), held))
+        except FloatingPointError:
+            arguments.vectors(q, self.d, "q")  # says where
+            raise
         return dists, ids
 
     def _threads(self, nq: int, held: Coded) -> int:

@@ -29,6 +29,11 @@ class Runs:
         return len(self.offsets) - 2
 
     @cached_property
+    def named(self) -> tuple[I64, I64]:
+        """Offsets and ids, read-only as those of a file are: one compiled form serves both."""
+        return shown(self.offsets), shown(self.ids)
+
+    @cached_property
     def sizes(self) -> I64:
         return np.diff(self.offsets)
 
@@ -86,6 +91,13 @@ class Packed(Runs):
         return cls(x, none, np.zeros(len(centres) + 2, np.int64), centres)
 
 
+def shown(array: Any) -> Any:
+    """A read-only view."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def sort(rows: Any, ids: I64, labels: I64, nlist: int) -> tuple[Any, I64, I64]:
     """Rows [n, width] and ids sorted by list, those of one list in the order they came; offsets."""
     from .loops import scatter
@@ -111,13 +123,15 @@ class Lists:
 
     def ready(self) -> Any:
         """All of them, packed: the cost of one copy after an add, nothing after that."""
-        with self._packing:  # of several searches the first packs
-            if self.waiting:
-                self._pack()
-            return self.packed
+        if self.waiting:
+            with self._packing:  # of several searches the first packs
+                if self.waiting:
+                    self._pack()
+        return self.packed
 
     def _pack(self) -> None:
         old = self.packed
         parts = [(old.rows, old.ids, old.labels), *self.waiting]
         rows, ids, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
-        self.packed, self.waiting = old.holding(rows, ids, labels), []
+        self.packed = old.holding(rows, ids, labels)
+        self.waiting = []  # last: who sees nothing wait may take what is packed
