@@ -22,14 +22,8 @@ def default_lists(n: int) -> int:
     return max(1, min(MOST_LISTS, int(n**0.5)))
 
 
-def nearest(x: F32, centres: F32, threads: int = 1) -> I64:
-    """The number i64[n] of the nearest centre of each vector."""
-    found: I64 = engine.Rows(centres).search(x, 1, threads)[1]
-    return found.ravel()
-
-
 def kmeans(
-    x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1, near: Near = nearest
+    x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1, near: Near = engine.labels
 ) -> F32:
     """Centres f32[k, d] of x f32[n, d]: mini-batches, each centre the mean of what a pass gave it
     (Sculley, "Web-scale k-means clustering", WWW 2010).
@@ -48,11 +42,14 @@ def kmeans(
     x = x[rng.permutation(len(x))[: PER_CENTRE * k]]
     centres: F32 = x[:k].copy()
     for _ in range(passes):
-        centres = _passed(x[rng.permutation(len(x))], centres, rng, near, threads)
+        order = rng.permutation(len(x))
+        centres = _passed(x, order, centres, rng, near, threads)
     return centres
 
 
-def _passed(x: F32, centres: F32, rng: np.random.Generator, near: Near, threads: int) -> F32:
+def _passed(
+    x: F32, order: I64, centres: F32, rng: np.random.Generator, near: Near, threads: int
+) -> F32:
     """Centres after one look at all of x, moved after every batch."""
     from .loops import add_up
 
@@ -60,7 +57,7 @@ def _passed(x: F32, centres: F32, rng: np.random.Generator, near: Near, threads:
     sums, counts = np.zeros((k, d)), np.zeros(k, np.int64)
     size = max(LEAST_BATCH, 16 * k)
     for at in range(0, len(x), size):
-        batch = x[at : at + size]
+        batch = x[order[at : at + size]]
         add_up(batch, near(batch, centres, threads), sums, counts)
         some = counts > 0
         centres[some] = sums[some] / counts[some, None]

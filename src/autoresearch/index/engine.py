@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -80,25 +80,44 @@ def listed() -> tuple[Any, Run]:
 
 
 @cache
+def chosen() -> Run:
+    """The `nprobe` nearest of `Centres.state`: a single one needs no selection."""
+    import numba
+
+    from . import assign
+
+    kernel, nearest_one = kernels.product("ivf-partition"), assign.nearest
+    select, scratch = kernel.select, kernel.scratch
+
+    @numba.njit(nogil=True)
+    def run(centres, nprobe, q, lists, dists):  # type: ignore[no-untyped-def]
+        few, many = centres
+        if nprobe == 1:
+            nearest_one(few, q, lists, dists)
+        else:
+            select(many, scratch(many), q, nprobe, lists, dists)
+
+    return run
+
+
+@cache
 def inverted() -> Run:
-    """`nearest` and `listed` in one: chooses the `nprobe` lists of each query, drops those that
+    """`chosen` and `listed` in one: chooses the `nprobe` lists of each query, drops those that
     begin after `most` vectors, and reads them; FloatingPointError where q is not finite. At one
     query, handing the lists over to Python and back costs more than choosing them."""
     import numba
 
     from .loops import finite, limit
 
-    kernel = kernels.product("ivf-partition")
-    select, scratch = kernel.select, kernel.scratch
-    _, scan = listed()
+    choose, (_, scan) = chosen(), listed()
 
     @numba.njit(nogil=True)
-    def run(coarse, state, offsets, names, q, nprobe, most, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def run(centres, state, offsets, names, nprobe, most, alone, q, ids, dists):  # type: ignore[no-untyped-def]
         if not finite(q):
             raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         gaps = np.empty((q.shape[0], nprobe), np.float32)
-        select(coarse, scratch(coarse), q, nprobe, probes, gaps)
+        choose(centres, nprobe, q, probes, gaps)
         if most > 0:
             limit(probes, offsets, most)
         scan(state, offsets, names, q, probes, alone, ids, dists)
@@ -108,22 +127,21 @@ def inverted() -> Run:
 
 @cache
 def coded() -> Run:
-    """`nearest` and then `scan`, in one step without the GIL; errors as `inverted`."""
+    """`chosen` and then `scan`, in one step without the GIL; errors as `inverted`."""
     import numba
 
     from .loops import finite, limit
     from .scan import search
 
-    kernel = kernels.product("ivf-partition")
-    select, scratch = kernel.select, kernel.scratch
+    choose = chosen()
 
     @numba.njit(nogil=True)
-    def run(coarse, state, q, bounded, nprobe, most, ids, dists):  # type: ignore[no-untyped-def]
+    def run(centres, state, bounded, nprobe, most, q, ids, dists):  # type: ignore[no-untyped-def]
         if not finite(q):
             raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         bases = np.empty((q.shape[0], nprobe), np.float32)
-        select(coarse, scratch(coarse), q, nprobe, probes, bases)
+        choose(centres, nprobe, q, probes, bases)
         if most > 0:
             limit(probes, state[3], most)
         search(state, bounded, q, probes, bases, ids, dists)
@@ -149,6 +167,48 @@ class Rows:
 
         spread(part, len(q), threads)
         return dists, ids
+
+
+class Centres:
+    """Centres packed for `chosen`, a state that threads share."""
+
+    def __init__(self, x: F32) -> None:
+        from .assign import packed
+
+        prepare, _ = nearest()
+        self.state = packed(x), prepare(x)
+
+    def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
+        """As `Rows.search`; k is at most their number."""
+        ids, dists = np.empty((len(q), k), np.int64), np.empty((len(q), k), np.float32)
+        share(partial(chosen(), self.state, k), (q, ids, dists), threads, max(1, len(q)))
+        return dists, ids
+
+
+def labels(x: F32, centres: F32, threads: int = 1) -> I64:
+    """The number i64[n] of the nearest centre of each vector."""
+    from . import assign
+
+    ids, dists = np.empty((len(x), 1), np.int64), np.empty((len(x), 1), np.float32)
+    near = partial(assign.nearest, assign.packed(centres))
+    share(near, (x, ids, dists), threads, max(1, len(x)))
+    return ids[:, 0]
+
+
+def share(call: Run, rows: tuple[Any, ...], threads: int, step: int) -> None:
+    """`call` with all rows of some arrays, at most `step` at a time, by as many threads; a few of
+    them without any detour."""
+    n = len(rows[0])
+    if n <= step and min(n, threads) < 2:
+        call(*rows)
+        return
+
+    def part(begin: int, end: int) -> None:
+        for at in range(begin, end, step):
+            own = slice(at, min(at + step, end))
+            call(*(some[own] for some in rows))
+
+    spread(part, n, threads)
 
 
 def spread(

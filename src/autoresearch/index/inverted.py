@@ -19,6 +19,9 @@ from .probing import Probes, limited
 
 CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
 
+WORTH_NS = 200_000  # of work that a thread must get: waking one takes about half of that
+COARSE_NS = 0.1  # a component of a centre: so many that a guess will do
+
 
 class Inverted(ABC):
     """An index of lists; subclasses say what a list holds."""
@@ -32,7 +35,7 @@ class Inverted(ABC):
         self.seed = seed
         self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
         self._lists: Lists | None = None
-        self._coarse: engine.Rows | None = None
+        self._coarse: engine.Centres | None = None
 
     # What it holds
 
@@ -71,7 +74,7 @@ class Inverted(ABC):
     def _hold(self, lists: Any) -> None:
         """Take packed lists as they are."""
         self.nlist = len(lists.centres)
-        self._lists, self._coarse = Lists(lists), engine.Rows(lists.centres)
+        self._lists, self._coarse = Lists(lists), engine.Centres(lists.centres)
 
     def add(self, x: Any) -> None:
         """Vectors f32[n, d], with ids from ntotal on."""
@@ -104,6 +107,14 @@ class Inverted(ABC):
         assert self._coarse
         dists, lists = self._coarse.search(q, self._probed(), threads)
         return limited(held, Probes(lists, dists), most)
+
+    def _threads(self, nq: int, row_ns: float) -> int:
+        """As many as get enough to do, at most `num_threads`; a row of a list takes `row_ns`."""
+        if self.num_threads < 2:
+            return 1
+        rows = self._probed() * self.ntotal / self.nlist
+        work = nq * (COARSE_NS * self.nlist * self.d + row_ns * rows)
+        return min(self.num_threads, 1 + int(work / WORTH_NS))
 
     def _probed(self) -> int:
         return min(arguments.count(self.nprobe, "nprobe"), self.nlist)

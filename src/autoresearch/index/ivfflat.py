@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ MODES = ("auto", "matrix", "csr")
 # Queries a list gets on average, at 512 lists, from which `auto` takes `csr`: the routes are level
 # between 0.25 and 0.5 (nlist 64 to 1024, nprobe 1 to 16, nq 1 to 64, d = 128), then csr leads.
 THRESHOLD = 0.5
+VECTOR_NS = 0.1  # a component of a vector: so many that a guess will do
 FIRST = 4  # one probe in four is searched before radii may spare the others
 
 
@@ -98,17 +100,11 @@ class IndexIVFFlat(Inverted):
     def _inverted(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """All lists probed, up to a limit: nothing to decide in between."""
         assert self._coarse
-        run, nprobe, most = engine.inverted(), self._probed(), self._most(held)
-        fixed = self._coarse.state, held.state, *held.named
-        asked = nprobe, most, self._alone(len(q), nprobe)
-        step = max(1, CHUNK // nprobe)
-
-        def part(begin: int, end: int) -> None:
-            for at in range(begin, end, step):
-                own = slice(at, min(at + step, end))
-                run(*fixed, q[own], *asked, ids[own], dists[own])
-
-        engine.spread(part, len(q), self.num_threads)
+        nprobe, nq = self._probed(), len(q)
+        asked = nprobe, self._most(held), self._alone(nq, nprobe)
+        call = partial(engine.inverted(), self._coarse.state, held.state, *held.named, *asked)
+        threads = self._threads(nq, VECTOR_NS * self.d)
+        engine.share(call, (q, ids, dists), threads, max(1, CHUNK // nprobe))
 
     def _pruned(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """The lists that limits and radii leave."""
