@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from autoresearch.errors import Refusal
 from autoresearch.index import IndexIVFPQ, from_faiss, inverted, load, scan, to_faiss
-from autoresearch.index import ivfpq as module
 from autoresearch.index.convert import packed, unpacked
 from autoresearch.index.quantizer import Quantizer
 
@@ -253,7 +252,8 @@ def test_huge_batches_and_threads_change_nothing(monkeypatch):
     index = made(900)
     index.nprobe, q = 5, drawn(2, 64)
     whole = index.search(q, 7)
-    monkeypatch.setattr(module, "CHUNK", 5 * 7)
+    monkeypatch.setattr(inverted, "CHUNK", 5 * 7)
+    monkeypatch.setattr(index, "_route", None)
     index.num_threads = 3
     assert index._threads(64, 1.0) == 1
     monkeypatch.setattr(inverted, "WORTH_NS", 1)

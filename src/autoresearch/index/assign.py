@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from .. import simd
-from .loops import distances
+from .loops import distances, finite
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
@@ -38,11 +38,13 @@ def packed(centres):
 @njit(nogil=True)
 def nearest(state, x, ids, dists):
     """ids i64[n, 1] and squared distances f32[n, 1] of the nearest centre of each of x f32[n, d];
-    of equals the first."""
+    of equals the first. FloatingPointError where a vector is not finite."""
     panels, halves, centres = state
     best, which = np.empty((PART, LANES), np.float32), np.empty((PART, LANES), np.int32)
     for i in range(0, x.shape[0], PART):
         part = x[i : i + PART]
+        if not finite(part):
+            raise FloatingPointError
         best[: part.shape[0]] = np.inf
         which[: part.shape[0]] = 0
         compare(panels, halves, part, best, which)

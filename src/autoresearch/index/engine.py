@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..model import FloatArray
 from .arguments import F32, I64
 
 Run = Callable[..., None]
@@ -40,8 +39,8 @@ def nearest() -> tuple[Any, Run]:
 
 @cache
 def listed() -> tuple[Any, Run]:
-    """`prepare` and a driver of ivf-flat: the nearest of the lists probed, by name. `alone` hands
-    the queries over one by one instead of list by list."""
+    """`prepare` and a driver of ivf-flat: the nearest of the lists probed, by name. Fewer than
+    `few` queries are handed over one by one, others list by list."""
     import numba
 
     from .loops import by_first, put, read, rename, take
@@ -66,9 +65,9 @@ def listed() -> tuple[Any, Run]:
         put(apart, order, dists)
 
     @numba.njit(nogil=True)
-    def run(state, offsets, names, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def run(state, offsets, names, few, q, probes, ids, dists):  # type: ignore[no-untyped-def]
         places = scratch(state)
-        if alone:
+        if q.shape[0] < few:
             singly(state, places, offsets.size - 2, q, probes, ids, dists)
         elif q.shape[0] < MANY:
             search(state, places, q, probes, ids, dists)
@@ -112,7 +111,7 @@ def inverted() -> Run:
     choose, (_, scan) = chosen(), listed()
 
     @numba.njit(nogil=True)
-    def run(centres, state, offsets, names, nprobe, most, alone, q, ids, dists):  # type: ignore[no-untyped-def]
+    def run(centres, state, offsets, names, nprobe, most, few, q, ids, dists):  # type: ignore[no-untyped-def]
         if not finite(q):
             raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
@@ -120,7 +119,7 @@ def inverted() -> Run:
         choose(centres, nprobe, q, probes, gaps)
         if most > 0:
             limit(probes, offsets, most)
-        scan(state, offsets, names, q, probes, alone, ids, dists)
+        scan(state, offsets, names, few, q, probes, ids, dists)
 
     return run
 
@@ -178,6 +177,10 @@ class Centres:
         prepare, _ = nearest()
         self.state = packed(x), prepare(x)
 
+    def labels(self, x: F32, threads: int = 1) -> I64:
+        """As the function."""
+        return _labels(x, self.state[0], threads)
+
     def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
         """As `Rows.search`; k is at most their number."""
         ids, dists = np.empty((len(q), k), np.int64), np.empty((len(q), k), np.float32)
@@ -186,12 +189,18 @@ class Centres:
 
 
 def labels(x: F32, centres: F32, threads: int = 1) -> I64:
-    """The number i64[n] of the nearest centre of each vector."""
+    """The number i64[n] of the nearest centre of each vector; FloatingPointError where one is not
+    finite."""
+    from . import assign
+
+    return _labels(x, assign.packed(centres), threads)
+
+
+def _labels(x: F32, state: Any, threads: int) -> I64:
     from . import assign
 
     ids, dists = np.empty((len(x), 1), np.int64), np.empty((len(x), 1), np.float32)
-    near = partial(assign.nearest, assign.packed(centres))
-    share(near, (x, ids, dists), threads, max(1, len(x)))
+    share(partial(assign.nearest, state), (x, ids, dists), threads, max(1, len(x)))
     return ids[:, 0]
 
 
@@ -211,19 +220,13 @@ def share(call: Run, rows: tuple[Any, ...], threads: int, step: int) -> None:
     spread(part, n, threads)
 
 
-def spread(
-    part: Callable[[int, int], None],
-    n: int,
-    threads: int,
-    costs: Callable[[], FloatArray] | None = None,
-) -> None:
-    """`part` over runs of about equal cost that together are queries 0 to n - 1, the first here and
-    each other in a thread of its own; without costs f64[n] every query counts the same. No part may
-    spread further."""
+def spread(part: Callable[[int, int], None], n: int, threads: int) -> None:
+    """`part` over runs of about the same length that together are queries 0 to n - 1, the first
+    here and each other in a thread of its own. No part may spread further."""
     if min(n, threads) < 2:
         part(0, n)
         return
-    first, *rest = shares(costs() if costs else np.ones(n), threads)
+    first, *rest = shares(n, threads)
     others = [_pool(threads - 1).submit(part, *run) for run in rest]
     try:
         part(*first)
@@ -242,9 +245,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork
 
 
-def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
-    """Cuts of the queries into at most `parts` runs of about the same cost; none is empty."""
-    ends = np.cumsum(costs)
-    wanted = ends[-1] * np.arange(1, parts) / parts
-    cuts = [0, *np.searchsorted(ends, wanted, side="right").tolist(), len(ends)]
+def shares(n: int, parts: int) -> list[tuple[int, int]]:
+    """Cuts of n queries into at most `parts` runs of about the same length; none is empty."""
+    cuts = [n * i // parts for i in range(parts + 1)]
     return [(a, b) for a, b in pairwise(cuts) if a < b]

@@ -5,7 +5,9 @@ Knows lists and when to look at which; the kernel of ivf-flat (`engine`) does th
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -15,7 +17,7 @@ import numpy as np
 from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
-from .inverted import CHUNK, Inverted
+from .inverted import Inverted, Route
 from .lists import Packed
 from .probing import Probes, surely_farther
 
@@ -78,43 +80,32 @@ class IndexIVFFlat(Inverted):
 
     def _rows(self, x: F32, labels: I64) -> F32:
         del labels
-        return x.copy()
+        return x
 
     # Searching
 
-    def search(self, q: Any, k: int) -> tuple[F32, I64]:
-        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
-        -1 where the lists hold fewer."""
-        q, k, held = arguments.shaped(q, self.d, "q"), arguments.count(k), self.lists
-        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        if self._profile().prune:
-            self._pruned(held, arguments.vectors(q, self.d, "q"), ids, dists)
-            return dists, ids
-        try:
-            self._inverted(held, q, ids, dists)
-        except FloatingPointError:
-            arguments.vectors(q, self.d, "q")  # says where
-            raise
-        return dists, ids
+    def _settings(self) -> tuple[Any, ...]:
+        return self.nprobe, self.max_codes, self.profile, self.search_mode
 
-    def _inverted(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
-        """All lists probed, up to a limit: nothing to decide in between."""
+    def _call(self, held: Packed) -> Callable[..., None]:
+        """All lists probed, up to a limit, and nothing to decide in between; or, where radii may
+        spare some, what decides."""
         assert self._coarse
-        nprobe, nq = self._probed(), len(q)
-        asked = nprobe, self._most(held), self._alone(nq, nprobe)
-        call = partial(engine.inverted(), self._coarse.state, held.state, *held.named, *asked)
-        threads = self._threads(nq, VECTOR_NS * self.d)
-        engine.share(call, (q, ids, dists), threads, max(1, CHUNK // nprobe))
+        nprobe, most, few = self._probed(), self._most(held), self._few(self._probed())
+        if self._profile().prune:
+            return partial(self._pruned, held)
+        fixed = self._coarse.state, held.state, *held.named
+        return partial(engine.inverted(), *fixed, nprobe, most, few)
+
+    def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
+        threads = self._threads(len(q), VECTOR_NS * self.d)
+        engine.share(route.call, (q, ids, dists), threads, route.step)
 
     def _pruned(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """The lists that limits and radii leave."""
-        step = max(1, CHUNK // self._probed())
-        for at in range(0, len(q), step):
-            part = slice(at, at + step)
-            self._spared(held, q[part], ids[part], dists[part])
-
-    def _spared(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
-        probes = self._read(q, held)
+        if not np.isfinite(q).all():
+            raise FloatingPointError
+        probes = self._read(q, held, 1)
         first = max(1, probes.lists.shape[1] // FIRST)
         self._scan(held, q, probes.lists[:, :first], ids, dists)
         rest = surely_farther(held, q, probes.after(first), dists[:, -1])
@@ -129,23 +120,17 @@ class IndexIVFFlat(Inverted):
     def _scan(self, held: Packed, q: F32, probes: I64, ids: I64, dists: F32) -> None:
         """Leaves the nearest of the lists probed, as ids."""
         _, run = engine.listed()
-        probes = np.ascontiguousarray(probes)
-        alone = self._alone(len(q), probes.shape[1])
+        few = self._few(probes.shape[1])
+        run(held.state, *held.named, few, q, np.ascontiguousarray(probes), ids, dists)
 
-        def part(begin: int, end: int) -> None:
-            at = slice(begin, end)
-            run(held.state, *held.named, q[at], probes[at], alone, ids[at], dists[at])
-
-        engine.spread(part, len(q), self.num_threads, lambda: held.sizes[probes].sum(1) + 1.0)
-
-    def _alone(self, nq: int, nprobe: int) -> bool:
-        """Whether to go query by query."""
+    def _few(self, nprobe: int) -> float:
+        """The number of queries from which to go list by list."""
         if self.search_mode not in MODES:
             what = f"search_mode is {self.search_mode!r}."
             raise Refusal(what, f"Choose one of {', '.join(MODES)}.")
         if self.search_mode == "auto":
-            return nq * nprobe / self.nlist < THRESHOLD * self.nlist / 512
-        return self.search_mode == "matrix"
+            return THRESHOLD * self.nlist / 512 * self.nlist / nprobe
+        return math.inf if self.search_mode == "matrix" else 0.0
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits
@@ -155,14 +140,14 @@ class IndexIVFFlat(Inverted):
 
         q, held = arguments.vectors(q, self.d, "q"), self.lists
         bounds = np.stack([held.offsets[:-1], held.offsets[1:]], 1)
-        spans = (bounds[row].tolist() for row in self._read(q, held).lists)
+        spans = (bounds[row].tolist() for row in self._read(q, held, self.num_threads).lists)
         near = np.float32(radius)
         limits, found, places = in_range(q, held.vectors, distances, lambda s: s < near, spans)
         return limits, found, held.ids[places]
 
-    def _read(self, q: F32, held: Packed) -> Probes:
+    def _read(self, q: F32, held: Packed, threads: int) -> Probes:
         """The lists that each query reads."""
-        return self._probes(q, held, self._most(held), self.num_threads)
+        return self._probes(q, held, self._most(held), threads)
 
     def _most(self, held: Packed) -> int:
         """How many vectors a query reads at most, to the end of a list; 0 is no limit."""

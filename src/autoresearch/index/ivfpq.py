@@ -7,6 +7,7 @@ does the looking.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
 from .coded import Coded
-from .inverted import CHUNK, Inverted
+from .inverted import Inverted, Route
 from .quantizer import U8, Quantizer
 
 SETTINGS = ("nprobe", "max_codes")
@@ -85,24 +86,17 @@ class IndexIVFPQ(Inverted):
 
     # Searching
 
-    def search(self, q: Any, k: int) -> tuple[F32, I64]:
-        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
-        -1 where the lists hold fewer."""
+    def _call(self, held: Coded) -> Callable[..., None]:
         from . import scan
 
-        q, k, held = arguments.shaped(q, self.d, "q"), arguments.count(k), self.lists
-        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        coarse, nprobe = self._coarse, self._probed()
-        assert coarse
-        asked = scan.BOUNDED and self.M <= scan.MOST, nprobe, self.max_codes
-        call = partial(engine.coded(), coarse.state, held.state, *asked)
+        assert self._coarse
+        bounded = scan.BOUNDED and self.M <= scan.MOST
+        asked = bounded, self._probed(), self.max_codes
+        return partial(engine.coded(), self._coarse.state, held.state, *asked)
+
+    def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
         threads = self._threads(len(q), CODE_NS * self.M)
-        try:
-            engine.share(call, (q, ids, dists), threads, max(1, CHUNK // nprobe))
-        except FloatingPointError:
-            arguments.vectors(q, self.d, "q")  # says where
-            raise
-        return dists, ids
+        engine.share(route.call, (q, ids, dists), threads, route.step)
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits

@@ -162,13 +162,13 @@ def add_up(x, labels, sums, counts):
 
 
 @njit(nogil=True)
-def scatter(x, labels, places, out, order):
-    """Puts row i of x at the next place of its label: out[place] = x[i], order[place] = i; places
-    i64[lists] holds the first place of every list and is moved on."""
+def scatter(x, ids, labels, places, out, names):
+    """Puts row i of x at the next place of its label: out[place] = x[i], names[place] = ids[i];
+    places i64[lists] holds the first place of every list and is moved on."""
     for i in range(x.shape[0]):
         place = places[labels[i]]
         places[labels[i]] = place + 1
-        order[place] = i
+        names[place] = ids[i]
         for c in range(x.shape[1]):
             out[place, c] = x[i, c]
 
