@@ -13,6 +13,8 @@ The least entry of each group makes a smaller table, cheaper to look up and loos
 search takes the cheapest that lets few rows through. Fast scan (Andre, Kermarrec, Le Scouarnec:
 "Cache locality is not enough", VLDB 2015) has such minimum tables of 16; tables of 256 in registers
 are of its successor, "Quicker ADC" (2019).
+
+All distances are looked up in registers too: the four bytes of a float have a table each.
 """
 
 import numpy as np
@@ -25,8 +27,7 @@ SPARE = KNOBS["spare"][0]  # the more, the fewer rows may pass before a finer ta
 SAMPLE = KNOBS["sample"][0]  # blocks whose best rows set the first limit
 AHEAD = 8192  # bytes: the processor's own prefetcher stops at every page
 STRETCH = 8  # blocks that are marked at once
-SMALL = 256  # rows that are not worth tables of bytes
-MOST = 1024  # slices whose sums still fit 16 bits
+MOST = 1024  # slices whose sums still fit 16 bits; of more, all bounds are zero
 WHOLE = np.float32((1 << 23) + 256)  # floats of this size are whole, their low byte counts
 NOISE = np.float32(1e-6)  # relative error of a sum in single precision, and more
 TINY = np.float32(1e-30)
@@ -36,16 +37,17 @@ VBMI = simd.has("avx512vbmi")
 ROWS = 64 if WIDE else 32  # of a block
 U8 = simd.u8x64 if WIDE else simd.u8x32
 U16 = simd.u16x32 if WIDE else simd.u16x16
-FEWEST = np.int64(1 if VBMI else 0)  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, 3 every centroid
-FINEST = np.int64(3)  # `vpermb` has 64 entries at the price of 16
+FEWEST = np.int64(1 if VBMI else 0)  # `vpermb` has 64 entries at the price of 16
+FINEST = np.int64(3)  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, this one every centroid
 
-# A trial waits for the compiler: helpers have no entry for Python, and few types of arguments.
+# A trial waits for the compiler: helpers have no entry for Python, and one type of each argument,
+# which a literal would not be.
 inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @inner
 def aligned(count, dtype):
-    """Of a cache's lines: a load of 64 bytes costs twice as much where it takes part in two."""
+    """An array that begins where a cache line does: a load of 64 bytes is two where it crosses."""
     room = np.empty(count + 64, dtype)
     start = (-room.ctypes.data & 63) // room.itemsize
     return room[start : start + count]
@@ -183,9 +185,11 @@ def fill_row(columns, q, m, ds, table, at):
     for k in range(0, 256, 64):
         a = b = c = d = simd.zero(simd.f32x16)
         for j in range(m * ds, m * ds + ds):
-            x, i = simd.splat(simd.f32x16, q[j]), 256 * j + k
-            e, f = x - simd.load(simd.f32x16, columns, i), x - simd.load(simd.f32x16, columns, i + 16)
-            g, h = x - simd.load(simd.f32x16, columns, i + 32), x - simd.load(simd.f32x16, columns, i + 48)
+            x, at_j = simd.splat(simd.f32x16, q[j]), 256 * j + k
+            e = x - simd.load(simd.f32x16, columns, at_j)
+            f = x - simd.load(simd.f32x16, columns, at_j + 16)
+            g = x - simd.load(simd.f32x16, columns, at_j + 32)
+            h = x - simd.load(simd.f32x16, columns, at_j + 48)
             a, b, c, d = simd.fma(e, e, a), simd.fma(f, f, b), simd.fma(g, g, c), simd.fma(h, h, d)
         simd.store(table, at + k, a)
         simd.store(table, at + k + 16, b)
@@ -213,7 +217,7 @@ def compute_distances(state, table, out):
         for start in range(0, n, ROWS):
             at = start * wide + first * ROWS
             if VBMI:
-                add_block(renamed, blocks, at, count, out, start, known)
+                add_block(renamed, blocks, at, count, out, start, known, wide)
             else:
                 for i in range(0, ROWS, 8):
                     add_eight(renamed, blocks, at + i, count, out, start + i, known)
@@ -233,7 +237,7 @@ def take_apart(row, renamed, at):
 
 
 @inner
-def add_block(renamed, blocks, at, count, out, start, known):
+def add_block(renamed, blocks, at, count, out, start, known, wide):
     """Adds to out of 64 rows, if it is known, what registers full of bytes hold for their codes."""
     place, left = simd.iota(simd.u8x64), out.size - start
     order = (place & 3) << 4 | place >> 2  # of rows, that lanes of four bytes have them in turn
@@ -245,6 +249,7 @@ def add_block(renamed, blocks, at, count, out, start, known):
     d = simd.load_masked(simd.f32x16, out, start + 48, simd.first(simd.m16, known - start - 48))
     for m in range(count):
         codes = simd.lookup(simd.load(simd.u8x64, blocks, at + 64 * m), order)
+        simd.prefetch(blocks, at + 64 * (m + wide))  # of the next block, seldom next to this
         e, f = byte_of(renamed, 1024 * m, codes), byte_of(renamed, 1024 * m + 256, codes)
         g, h = byte_of(renamed, 1024 * m + 512, codes), byte_of(renamed, 1024 * m + 768, codes)
         e, f = woven(e, f, eight, bytes_)
@@ -299,7 +304,7 @@ def fill_bytes(table, room, levels):
     for a slice, in levels[512 * m:]; behind 256 of them the least of each of 128, 64 and 16 groups.
     Returns steps in a unit."""
     wide = levels.size // 512
-    scale = np.float32(EACH * wide) / (room if room > TINY else TINY)
+    scale = np.float32(EACH * wide if wide <= MOST else 0) / (room if room > TINY else TINY)
     half_less = simd.splat(simd.f32x16, -0.5)  # the nearest number is then none that is greater
     for m in range(wide):
         at = 512 * m
@@ -348,7 +353,7 @@ def entries(levels, at, codes, fineness):
 
 @inner
 def bound(levels, blocks, first, last, fineness, sums):
-    """Lower bounds of the rows of some blocks: of those at even places, then of those at odd ones."""
+    """Lower bounds of the rows of some blocks: of each block, even rows' and then odd rows'."""
     wide = levels.size // 512
     for b in range(first, last):
         even = odd = simd.zero(U16)
@@ -431,18 +436,7 @@ def search(state, scratch, q, ids, dists):
         room += total / np.float32(256) - low
     for i in range(ids.size):
         ids[i], dists[i] = -1, np.inf
-    if M > MOST or n < SMALL or not (simd.has("ssse3") or simd.has("neon")):
-        every(table, blocks, sums, n, ids, dists)
-    else:
-        scan(table, levels, blocks, sums, least, room, n, ids, dists)
-
-
-@inner
-def every(table, blocks, sums, n, ids, dists):
-    simd.store(sums, 0, simd.zero(U16))
-    simd.store(sums, ROWS, simd.zero(U16))
-    for b in range((n + ROWS - 1) // ROWS):
-        rescore(table, blocks, b, np.int64(1), sums, np.uint16(0), np.uint16(1), n, ids, dists)
+    scan(table, levels, blocks, sums, least, room, n, ids, dists)
 
 
 @inner
@@ -454,10 +448,10 @@ def limit_of(worst, least, scale):
 
 @inner
 def sample(table, levels, blocks, sums, count, least, scale, n, ids, dists):
-    """Lets the nearest rows of the first blocks enter, best bounds first."""
+    """Lets rows of the first blocks enter, those first that have the least bounds."""
     zero = np.int64(0)
     bound(levels, blocks, zero, count, FINEST, sums)
-    for i in range(2 * count):  # as many rows have bounds so low
+    for i in range(2 * count):  # as many rows as there are ids have bounds below the last of these
         low = simd.reduce_min(simd.load(U16, sums, ROWS * i))
         insert(ids, dists, i, np.float32(low))
     worst = dists[ids.size - 1]
@@ -471,9 +465,8 @@ def sample(table, levels, blocks, sums, count, least, scale, n, ids, dists):
 
 @inner
 def scan(table, levels, blocks, sums, least, room, n, ids, dists):
-    """Lets rows enter from block `begin` on, given the room that the scale was made for."""
-    wide, last = levels.size // 512, ids.size - 1
-    end = (n + ROWS - 1) // ROWS
+    """Lets rows enter, given the room for the worst that the first scale is made for."""
+    wide, last, end = levels.size // 512, ids.size - 1, (n + ROWS - 1) // ROWS
     b = SAMPLE if SAMPLE < end else end
     scale = fill_bytes(table, room, levels)
     sample(table, levels, blocks, sums, b, least, scale, n, ids, dists)
