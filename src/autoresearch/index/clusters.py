@@ -26,7 +26,12 @@ def default_lists(n: int) -> int:
 
 
 def kmeans(
-    x: Any, k: int, seed: int = 0, passes: int = PASSES, threads: int = 1, near: Near = engine.labels
+    x: Any,
+    k: int,
+    seed: int = 0,
+    passes: int = PASSES,
+    threads: int = 1,
+    near: Near = engine.labels,
 ) -> F32:
     """Centres f32[k, d] of x f32[n, d]: mini-batches, each centre the mean of what a pass gave it
     (Sculley, "Web-scale k-means clustering", WWW 2010).
