@@ -83,7 +83,7 @@ FLOORS = (
         ),
         (
             *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
-            *("replay.forked", "replay.brute", "replay"),
+            *("replay.forked", "replay.journal", "replay.brute", "replay"),
         ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
