@@ -12,6 +12,7 @@ from autoresearch.errors import Refusal
 from autoresearch.index import (
     PROFILES,
     IndexIVFFlat,
+    assign,
     engine,
     from_faiss,
     inverted,
@@ -228,6 +229,55 @@ def test_adding_goes_on_after_a_search():
     assert index.ntotal == 0 and index.is_trained and (index.search(x, 2)[1] == -1).all()
     index.add(x[:5])
     assert sorted(index.search(x[:1], 5)[1][0].tolist())[-1] <= 4
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.booleans())
+def test_adds_of_any_sizes_hold_what_one_add_holds(counts, between):
+    """Those packed at once and those that wait keep their order; the caller's arrays are copied."""
+    x = drawn(1, sum(counts))
+    index, whole = IndexIVFFlat(D, 4), IndexIVFFlat(D, 4)
+    for some in (index, whole):
+        some.place(drawn(7, 4))
+    whole.add(x)
+    for end, count in zip(np.cumsum(counts), counts, strict=True):
+        part = x[end - count : end].copy()
+        index.add(part)
+        part[:] = 99
+        if between:
+            index.search(x[:1], 1) if len(x) else None
+    for name in ("vectors", "ids", "offsets"):
+        assert np.array_equal(getattr(index.lists, name), getattr(whole.lists, name)), name
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("profile", ["exact", "speed"])
+def test_the_row_that_is_not_finite_is_named(bad, profile):
+    index, x = made(600, 8)
+    index.profile, index.nprobe, index.num_threads = profile, 8, 2
+    for at in (0, 41, 599):
+        spoilt = x.copy()
+        spoilt[at, D - 1] = bad
+        for act in (index.add, lambda q: index.search(q, 2)):
+            with pytest.raises(Refusal, match=f"Row {at} of"):
+                act(spoilt)
+    assert index.ntotal == 600
+    assert assign.finite(np.full((3, D), 3e38, np.float32))  # large is not infinite
+
+
+def test_a_search_follows_every_setting_and_add():
+    """How to search is kept, until something changes."""
+    index, x = made(400, 8)
+    found = {}
+    for nprobe, most, mode in ((1, 0, "auto"), (8, 0, "auto"), (8, 1, "auto"), (8, 0, "matrix")):
+        index.nprobe, index.max_codes, index.search_mode = nprobe, most, mode
+        found[nprobe, most, mode] = np.isfinite(index.search(x[:1], 400)[0]).sum()
+    assert found[8, 0, "auto"] == found[8, 0, "matrix"] == 400
+    assert found[1, 0, "auto"] == found[8, 1, "auto"] < 400
+    index.add(x[:7])
+    assert np.isfinite(index.search(x[:1], 500)[0]).sum() == 407
+    index.reset()
+    assert (index.search(x[:1], 3)[1] == -1).all()
 
 
 def test_empty_lists_and_more_than_there_is():

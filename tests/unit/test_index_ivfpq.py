@@ -261,7 +261,9 @@ def test_huge_batches_and_threads_change_nothing(monkeypatch):
     index.add(drawn(9, 100) + 1000)  # packed by whichever thread searches first
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: index.search(q, 7), range(8)))
-    assert all(np.array_equal(a, b) for some in found for a, b in zip(some, whole, strict=True))
+    for dists, ids in found:  # a query that is alone may be summed in another order
+        assert np.array_equal(ids, whole[1])
+        assert np.allclose(dists, whole[0], rtol=1e-5)
 
 
 def test_the_same_seed_learns_the_same():

@@ -11,13 +11,14 @@ import numpy as np
 from numba import njit
 
 from .. import simd
-from .loops import distances, finite
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
-ROWS = 8 if WIDE else 6  # by two blocks: 16 sums in 32 registers, 12 in 16
+ROWS = 12 if WIDE else 6  # by two blocks: 24 sums in 32 registers, 12 in 16
+SOME = 8 if WIDE else 4  # so many do not pay for a whole tile
 F32 = simd.f32x16 if WIDE else simd.f32x8
 I32 = simd.i32x16 if WIDE else simd.i32x8
+MASK = simd.m16 if WIDE else simd.m8
 PART = 1024  # vectors whose best, 128 bytes each, stay near
 STRETCH = 1 << 18  # bytes of centres that pass over them: an eighth of a second-level cache
 
@@ -40,7 +41,8 @@ def nearest(state, x, ids, dists):
     """ids i64[n, 1] and squared distances f32[n, 1] of the nearest centre of each of x f32[n, d];
     of equals the first. FloatingPointError where a vector is not finite."""
     panels, halves, centres = state
-    best, which = np.empty((PART, LANES), np.float32), np.empty((PART, LANES), np.int32)
+    room = min(PART, x.shape[0])
+    best, which = np.empty((room, LANES), np.float32), np.empty((room, LANES), np.int32)
     for i in range(0, x.shape[0], PART):
         part = x[i : i + PART]
         if not finite(part):
@@ -50,8 +52,29 @@ def nearest(state, x, ids, dists):
         compare(panels, halves, part, best, which)
         for r in range(part.shape[0]):
             place = least(best, which, r)
-            ids[i + r, 0] = place
-            distances(centres, part[r], place, place + 1, dists[i + r])
+            ids[i + r, 0], dists[i + r, 0] = place, gap(centres, place, part, r)
+
+
+@njit
+def finite(x):
+    """Whether x f32[n, d] has neither NaN nor infinity: times zero, each is a NaN."""
+    total = simd.zero(F32)
+    for i in range(0, x.size, LANES):
+        total += simd.load_masked(F32, x, i, simd.first(MASK, x.size - i)) * np.float32(0)
+    return simd.reduce_add(total) == 0
+
+
+@njit
+def gap(centres, place, x, row):
+    """|x - c|^2 by subtraction: nothing cancels."""
+    d = centres.shape[1]
+    total = simd.zero(F32)
+    for j in range(0, d, LANES):
+        inside = simd.first(MASK, d - j)
+        apart = simd.load_masked(F32, x, row * d + j, inside)
+        apart -= simd.load_masked(F32, centres, place * d + j, inside)
+        total += apart * apart
+    return simd.reduce_add(total)
 
 
 @njit
@@ -81,6 +104,8 @@ def compare(panels, halves, x, best, which):
                     tile_2(panels, halves, b, x, rows, best, which)
                 elif members <= 4:
                     tile_4(panels, halves, b, x, rows, best, which)
+                elif members <= SOME:
+                    tile_some(panels, halves, b, x, rows, best, which)
                 else:
                     tile_all(panels, halves, b, x, rows, best, which)
 
@@ -132,4 +157,5 @@ def keep(halves, at, low, high, row, best, which):
     simd.store(which, (row, 0), names)
 
 
-tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS, 1)
+tile_1, tile_2, tile_4 = tile(1, 4), tile(2, 2), tile(4, 1)
+tile_some, tile_all = tile(SOME, 1), tile(ROWS, 1)

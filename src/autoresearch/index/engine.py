@@ -106,7 +106,8 @@ def inverted() -> Run:
     query, handing the lists over to Python and back costs more than choosing them."""
     import numba
 
-    from .loops import finite, limit
+    from .assign import finite
+    from .loops import limit
 
     choose, (_, scan) = chosen(), listed()
 
@@ -129,7 +130,8 @@ def coded() -> Run:
     """`chosen` and then `scan`, in one step without the GIL; errors as `inverted`."""
     import numba
 
-    from .loops import finite, limit
+    from .assign import finite
+    from .loops import limit
     from .scan import search
 
     choose = chosen()

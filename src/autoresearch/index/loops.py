@@ -118,18 +118,6 @@ def rename(names, ids):
                 ids[i, j] = names[ids[i, j]]
 
 
-@njit
-def finite(x):
-    """Whether x f32[n, d] has neither NaN nor infinity."""
-    for i in range(x.shape[0]):
-        bad = 0
-        for c in range(x.shape[1]):
-            bad += not abs(x[i, c]) < np.inf
-        if bad:
-            return False
-    return True
-
-
 @njit(nogil=True, fastmath=_FAST)
 def distances(x, q, begin, end, out):
     """out[j - begin] = |q - x[j]|^2 by subtraction, for rows begin to end - 1 of x f32[n, d]."""
