@@ -43,6 +43,7 @@ FINEST = np.int64(3)  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, this on
 # A trial waits for the compiler: helpers have no entry for Python, and one type of each argument,
 # which a literal would not be.
 inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+merged = njit(inline="always")  # of what one place calls: LLVM goes through it once less
 
 
 @inner
@@ -89,7 +90,7 @@ def pair(nodes, ds, first, count, outness, places):
             nodes[at + count + p] = (nodes[at + a] + nodes[at + b]) / 2
 
 
-@njit(inline="always")
+@merged
 def rename(nodes, ds, outness, places, names, at):
     """names[at + k]: pairs of near centroids differ in bit 7, near pairs in bit 6, and so on."""
     for k in range(256):
@@ -109,7 +110,9 @@ def rename(nodes, ds, outness, places, names, at):
 
 @inner
 def transpose(codes, first, wide, blocks):
-    """The block of rows from `first` on, eight by eight; what is beyond the last row repeats it."""
+    """The block of rows from `first` on, eight by eight; what is beyond the last row repeats it.
+
+    The last load takes up to seven bytes behind the codes."""
     n, M = codes.shape
     place = simd.iota(simd.u8x64)
     order = (place & 7) << 3 | place >> 3
@@ -463,7 +466,7 @@ def sample(table, levels, blocks, sums, count, least, scale, n, ids, dists):
         low, limit = limit, limit_of(dists[ids.size - 1], least, scale)
 
 
-@njit(inline="always")
+@merged
 def scan(table, levels, blocks, sums, least, room, n, ids, dists):
     """Lets rows enter, given the room for the worst that the first scale is made for."""
     wide, last, end = levels.size // 512, ids.size - 1, (n + ROWS - 1) // ROWS
