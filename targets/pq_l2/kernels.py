@@ -43,6 +43,7 @@ FINEST = np.int64(3)  # of tables: 0 has 16 groups, 1 has 64, 2 has 128, this on
 # A trial waits for the compiler: helpers have no entry for Python, and one type of each argument,
 # which a literal would not be.
 inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+merged = njit(inline="always")  # of what one place calls: LLVM goes through it once less
 
 
 @inner
@@ -89,7 +90,7 @@ def pair(nodes, ds, first, count, outness, places):
             nodes[at + count + p] = (nodes[at + a] + nodes[at + b]) / 2
 
 
-@inner
+@merged
 def rename(nodes, ds, outness, places, names, at):
     """names[at + k]: pairs of near centroids differ in bit 7, near pairs in bit 6, and so on."""
     for k in range(256):
@@ -109,7 +110,9 @@ def rename(nodes, ds, outness, places, names, at):
 
 @inner
 def transpose(codes, first, wide, blocks):
-    """The block of rows from `first` on, eight by eight; what is beyond the last row repeats it."""
+    """The block of rows from `first` on, eight by eight; what is beyond the last row repeats it.
+
+    The last load takes up to seven bytes behind the codes."""
     n, M = codes.shape
     place = simd.iota(simd.u8x64)
     order = (place & 7) << 3 | place >> 3
@@ -452,18 +455,18 @@ def sample(table, levels, blocks, sums, count, least, scale, n, ids, dists):
     zero = np.int64(0)
     bound(levels, blocks, zero, count, FINEST, sums)
     for i in range(2 * count):  # as many rows as there are ids have bounds below the last of these
-        low = simd.reduce_min(simd.load(U16, sums, ROWS * i))
-        insert(ids, dists, i, np.float32(low))
+        nearest = simd.reduce_min(simd.load(U16, sums, ROWS * i))
+        insert(ids, dists, i, np.float32(nearest))
     worst = dists[ids.size - 1]
-    first = np.uint16(worst + 1 if worst < 65534 else 65535)
+    low, limit = np.uint16(0), np.uint16(worst + 1 if worst < 65534 else 65535)
     for i in range(ids.size):
         ids[i], dists[i] = -1, np.inf
-    rescore(table, blocks, zero, count, sums, np.uint16(0), first, n, ids, dists)
-    limit = limit_of(dists[ids.size - 1], least, scale)
-    rescore(table, blocks, zero, count, sums, first, limit, n, ids, dists)
+    for _ in range(2):
+        rescore(table, blocks, zero, count, sums, low, limit, n, ids, dists)
+        low, limit = limit, limit_of(dists[ids.size - 1], least, scale)
 
 
-@inner
+@merged
 def scan(table, levels, blocks, sums, least, room, n, ids, dists):
     """Lets rows enter, given the room for the worst that the first scale is made for."""
     wide, last, end = levels.size // 512, ids.size - 1, (n + ROWS - 1) // ROWS
