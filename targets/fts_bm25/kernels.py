@@ -41,7 +41,7 @@ SURE = np.float32(1 + 2e-6)  # shares are summed up in any order: bounds are tha
 
 # Where things lie in the state, in words; a record begins every 8 words
 NORMS, WHERE, COUNTS, DISCOUNTS, RECORDS = 0, 1, 2, 16, 272
-FILTER, TABLE, DOCS, COUNT, GREATEST, TENTH, WEIGHT, SHIFTS = range(8)
+FILTER, TABLE, DOCS, COUNT, GREATEST, TENTH, WEIGHT, SHIFTS = np.arange(8)
 
 # ... and in the scratch: the ten best, falling; candidates and their bounds; a row for each term,
 # which is its record, and what it and all after it can add
@@ -75,7 +75,8 @@ def prepare(docs, freqs, offsets, norms, discounts, weights):
         write_docs(state, records[t], docs[part], norms.size)
         write_shares(state, records[t], docs[part], freqs[part], norms, discounts)
         where = write_many(state, where, np.int64(records[t, DOCS]), freqs[part], many)
-        state[RECORDS + 8 * t : RECORDS + 8 * t + 8] = records[t]
+        for word in range(8):
+            state[RECORDS + 8 * t + word] = records[t, word]
     return state
 
 
@@ -239,7 +240,7 @@ def sink(scratch, i, top):
 def offer(state, scratch, i, last):
     """The documents of list i to the ten best, with what the lists after it add, up to `last`."""
     first, count = field(scratch, i, DOCS), field(scratch, i, COUNT)
-    found = 0
+    found = np.int64(0)
     for p in range(0, count, STEP):
         passing = pass_bounds(state, scratch, i, first, count, p)
         while passing:
@@ -249,7 +250,7 @@ def offer(state, scratch, i, last):
             found = sift(state, scratch, i, last, first, count, p + skip, few, found)
         if found >= ROOM:
             settle(state, scratch, i, last, found)
-            found = 0
+            found = np.int64(0)
     settle(state, scratch, i, last, found)
 
 
@@ -386,7 +387,7 @@ def search(state, scratch, terms, ids, scores):
     limit = plan(state, terms, scratch)
     simd.store(scratch, SCORES, simd.splat(simd.f32x16, limit))
     simd.store(scratch, IDS, simd.splat(simd.u32x16, NOBODY))
-    i, last = 0, terms.size
+    i, last = np.int64(0), terms.size
     while i < last and measure(scratch, i, REST) > worst(scratch):
         offer(state, scratch, i, last)
         i += 1

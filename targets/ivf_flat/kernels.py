@@ -7,8 +7,9 @@ score, ranks the vectors of one query at one multiply-add a component.
 tile is full whenever a list is popular (the grouping of faiss/IndexIVFFlat's batched relatives).
 
 *Layout.* Vectors lie in blocks of LANES, transposed: panels[b, j, l] is component j of vector
-b * LANES + l. A tile computes the scores of up to ROWS queries and two blocks in registers, with no
-sum across lanes (a micro-kernel as in BLIS: Van Zee and van de Geijn, ACM TOMS 2015).
+b * LANES + l, and panels[b, d, l] its squared length. A tile computes the products of up to ROWS
+queries and two blocks in registers, with no sum across lanes (a micro-kernel as in BLIS: Van Zee
+and van de Geijn, ACM TOMS 2015).
 
 *Selection.* Each query has a pool with room for more than it wants. A score enters while it is
 below the query's limit; a full pool is cut to about the best, which lowers the limit (the reservoir
@@ -17,7 +18,10 @@ of faiss/impl/ResultHandler.h). Only what remains at the end is ordered.
 *Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries
 use them. A lone query reads every panel once: what it needs next is fetched a tile ahead, over the
 end of a list too, since lists are short and a hardware prefetcher starts anew with each.
-The fewer queries there are, the more sums of each are kept apart, to hide the latency of addition.
+
+*Compilation.* What numba compiles apart is compiled again within each caller, so most functions are
+written out where they are called. Tiles are not: a loop over inlined code counts the references of
+its arrays, by atomic steps, at every turn, while a function of one loop does not count any.
 """
 
 import numpy as np

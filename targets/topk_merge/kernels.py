@@ -47,14 +47,14 @@ def scratch(limits):
     )
 
 
-@njit
+@njit(inline="always")  # a function apart is compiled once more, with all that it calls
 def merge_topk(scratch, runs, offsets, scores, ids, best, best_ids):
     for q in range(best.shape[0]):
         bounds = offsets[q * runs : (q + 1) * runs + 1]
         merge(scratch, bounds, scores, ids, best[q], best_ids[q])
 
 
-@njit
+@njit(inline="always")
 def merge_all(scratch, offsets, scores, ids, merged, merged_ids):
     merge(scratch, offsets, scores, ids, merged, merged_ids)
 
@@ -63,11 +63,12 @@ def merge_all(scratch, offsets, scores, ids, merged, merged_ids):
 def merge(scratch, bounds, scores, ids, best, best_ids):
     """The least entries of all runs, part by part: what is in hand stays in the caches."""
     heads = scratch[3]
-    heads[: bounds.size] = bounds
+    for r in range(bounds.size):
+        heads[r] = bounds[r]
     left = bounds[bounds.size - 1] - bounds[0]
     wanted = min(best.size, left)
     best[wanted:], best_ids[wanted:] = np.inf, NOTHING
-    at = 0
+    at = np.int64(0)
     while at < wanted:
         most = min(wanted - at, PART)
         limit = np.float32(np.inf)
@@ -87,7 +88,7 @@ def merge_part(scratch, bounds, scores, ids, limit, best, best_ids):
     if end < COUNTED * (64 - simd.clz(np.uint64(count))):
         by_count(keys[0], names[0], spans, count, end, best, best_ids)
         return size
-    side = 0
+    side = np.int64(0)
     while count > 1:
         count = level(keys, names, spans, count, side, best.size)
         side = 1 - side
@@ -95,7 +96,8 @@ def merge_part(scratch, bounds, scores, ids, limit, best, best_ids):
     for o in range(0, wanted, LANES):
         some = to_scores(simd.load(U32, keys[side], begin + o))
         simd.store_masked(best, o, some, simd.first(MASK, wanted - o))
-    best_ids[:wanted] = names[side, begin : begin + wanted]
+    for o in range(wanted):
+        best_ids[o] = names[side, begin + o]
     return size
 
 
@@ -108,7 +110,7 @@ def bound(heads, bounds, scores, k, samples):
     runs = bounds.size - 1
     step = max(1, k // (4 * runs))
     rows = (DEEP * k + runs * step - 1) // (runs * step)
-    count = 0
+    count = np.int64(0)
     for r in range(runs):
         end = min(bounds[r + 1], heads[r] + rows * step)
         for at in range(heads[r] + step - 1, end, step):
@@ -158,7 +160,7 @@ def within(samples, count, limit):
 def gather_runs(heads, bounds, scores, ids, limit, k, keys, names, spans):
     """Moves from each run what does not exceed the limit, k entries at most, with a pad at either
     end; spans[0, c] to spans[1, c] is where run c lies. Returns how many runs are left."""
-    count, at = 0, 1
+    count, at = np.int64(0), np.int64(1)
     for r in range(bounds.size - 1):
         begin, end = heads[r], min(bounds[r + 1], heads[r] + k)
         if begin == end or simd.load(np.float32, scores, begin) > limit:
@@ -244,13 +246,13 @@ def level(keys, names, spans, count, side, k):
     """Merges neighbours, k entries of each pair at most, into the other buffers; returns how many
     runs are left."""
     other = 1 - side
-    at = 1
+    at = np.int64(1)
     for c in range(0, count, 2):
         a, a_end = spans[0, c], spans[1, c]
         if c + 1 == count:
             size = a_end - a
-            keys[other, at : at + size] = keys[side, a:a_end]
-            names[other, at : at + size] = names[side, a:a_end]
+            for o in range(size):
+                keys[other, at + o], names[other, at + o] = keys[side, a + o], names[side, a + o]
         else:
             b, b_end = spans[0, c + 1], spans[1, c + 1]
             size = min(a_end - a + b_end - b, k)
