@@ -83,7 +83,8 @@ def truth(workload, static):
 
     def of(each):
         q = each["q"]
-        scores = np.pad(squares - 2 * q @ vectors.T, ((0, 0), (0, K)), constant_values=np.inf)
+        scores = np.full((len(q), max(len(vectors), K)), np.inf, np.float32)
+        scores[:, : len(vectors)] = squares - 2 * (vectors @ q.T).T  # q @ vectors.T takes 1.7 times
         best = np.argpartition(scores, K - 1, axis=1)[:, :K]
 
         def at(ids):
