@@ -79,7 +79,8 @@ def prepare(codes, vectors):
 def aligned(size):
     """Bytes that begin with a cache line: numba starts in the middle of one half the time."""
     room = np.empty(size + 63, np.uint8)
-    return room[-room.ctypes.data & 63 :]
+    skip = -room.ctypes.data & 63
+    return room[skip : skip + size]
 
 
 @part
@@ -214,10 +215,17 @@ def scan_block(tables, blocks, b, columns, products, left):
         last = first + COLUMNS if first + COLUMNS < columns else columns
         parts = products_of(tables, blocks, b * columns * ROWS, first, last)
         before = simd.first(MASK, first)  # all lanes, but of the first columns none
-        for part in simd.unroll(4):
-            at, inside = b * ROWS + LANES * part, simd.first(MASK, left - LANES * part)
-            so_far = simd.load_masked(U32, products, at, before & inside)
-            simd.store_masked(products, at, so_far + parts[part], inside)
+        put_products(products, b * ROWS, left, before, parts[0])
+        put_products(products, b * ROWS + LANES, left - LANES, before, parts[1])
+        put_products(products, b * ROWS + 2 * LANES, left - 2 * LANES, before, parts[2])
+        put_products(products, b * ROWS + 3 * LANES, left - 3 * LANES, before, parts[3])
+
+
+@part
+def put_products(products, at, left, before, sums):
+    inside = simd.first(MASK, left)
+    so_far = simd.load_masked(U32, products, at, before & inside)
+    simd.store_masked(products, at, so_far + sums, inside)
 
 
 # Search
@@ -270,31 +278,44 @@ def gather(blocks, n, columns, factors, tables, weights, values, places):
     """Least estimates, less |q|^2, and whose they are, into the pool; how many."""
     count, limit, most = np.int64(0), np.float32(np.inf), np.int64(KEPT)
     for b in range(-(-n // ROWS)):
-        near = simd.repeat(simd.zero(F32), 4)
+        a = c = e = g = simd.zero(U32)
         for first in range(0, columns, COLUMNS):
             last = first + COLUMNS if first + COLUMNS < columns else columns
             parts = products_of(tables, blocks, b * columns * ROWS, first, last)
-            for part in simd.unroll(4):
-                near = simd.put(near, part, near[part] + simd.convert(F32, parts[part]))
-        for part in simd.unroll(4):
-            at = 4 * b * ROWS + LANES * part
-            square, factor = simd.load(F32, factors, at), simd.load(F32, factors, at + ROWS)
-            ones = simd.load(F32, factors, at + 2 * ROWS)
-            inner = simd.fma(simd.splat(F32, weights[1]), near[part], simd.splat(F32, weights[2]))
-            square = simd.fma(simd.splat(F32, weights[0]), ones, square)
-            near = simd.put(near, part, simd.fma(factor, inner, square))
+            a, c, e, g = a + parts[0], c + parts[1], e + parts[2], g + parts[3]
+        near = (
+            estimate(factors, 4 * b * ROWS, weights, a),
+            estimate(factors, 4 * b * ROWS + LANES, weights, c),
+            estimate(factors, 4 * b * ROWS + 2 * LANES, weights, e),
+            estimate(factors, 4 * b * ROWS + 3 * LANES, weights, g),
+        )
         least = simd.min(simd.min(near[0], near[1]), simd.min(near[2], near[3]))
         if simd.any(least < limit):
             if count + ROWS > POOL:
                 count, limit = cut(values, places, count, most)
-            for part in simd.unroll(4):
-                inside = near[part] < limit
-                names = simd.iota(I32) + (b * ROWS + LANES * part)
-                simd.store(values, count, simd.compress(near[part], inside))
-                simd.store(places, count, simd.compress(names, inside))
-                count += simd.count(inside)
+            count = enter(values, places, count, limit, near[0], b * ROWS)
+            count = enter(values, places, count, limit, near[1], b * ROWS + LANES)
+            count = enter(values, places, count, limit, near[2], b * ROWS + 2 * LANES)
+            count = enter(values, places, count, limit, near[3], b * ROWS + 3 * LANES)
     count, _ = cut(values, places, count, most)
     return count
+
+
+@part
+def estimate(factors, at, weights, products):
+    low, step, total = weights
+    square, factor = simd.load(F32, factors, at), simd.load(F32, factors, at + ROWS)
+    square = simd.fma(simd.splat(F32, low), simd.load(F32, factors, at + 2 * ROWS), square)
+    inner = simd.fma(simd.splat(F32, step), simd.convert(F32, products), simd.splat(F32, total))
+    return simd.fma(factor, inner, square)
+
+
+@part
+def enter(values, places, count, limit, near, row):
+    inside = near < limit
+    simd.store(values, count, simd.compress(near, inside))
+    simd.store(places, count, simd.compress(simd.iota(I32) + row, inside))
+    return count + simd.count(inside)
 
 
 @part
