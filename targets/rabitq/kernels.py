@@ -197,35 +197,26 @@ def scan(state, planes, products):
     """products[i] = sum_j bit[i, j] * u[j] for u in planes u64[4, w], plane p of weight 2^p."""
     blocks, _, _, _, n, columns = state
     levels, tables = aligned(8 * columns), aligned(columns * 2 * ENTRIES)
-    for w in range(planes.shape[1]):
+    for word in range(planes.shape[1]):
         level = simd.zero(simd.u8x64)
         for p in range(3, -1, -1):
-            plane = simd.mask(simd.m64, planes[p, w])
+            plane = simd.mask(simd.m64, planes[p, word])
             level += level + simd.select(plane, simd.splat(simd.u8x64, 1), simd.zero(simd.u8x64))
-        simd.store(levels, 64 * w, level)
+        simd.store(levels, 64 * word, level)
     fill_tables(levels, tables, columns)
     for b in range(-(-n // ROWS)):
-        scan_block(tables, blocks, b, columns, products, n - b * ROWS)
-
-
-@part
-def scan_block(tables, blocks, b, columns, products, left):
-    """`left` is how many rows there are from its first one on."""
-    for first in range(0, columns, COLUMNS):
-        last = first + COLUMNS if first + COLUMNS < columns else columns
-        parts = products_of(tables, blocks, b * columns * ROWS, first, last)
-        before = simd.first(MASK, first)  # all lanes, but of the first columns none
-        put_products(products, b * ROWS, left, before, parts[0])
-        put_products(products, b * ROWS + LANES, left - LANES, before, parts[1])
-        put_products(products, b * ROWS + 2 * LANES, left - 2 * LANES, before, parts[2])
-        put_products(products, b * ROWS + 3 * LANES, left - 3 * LANES, before, parts[3])
-
-
-@part
-def put_products(products, at, left, before, sums):
-    inside = simd.first(MASK, left)
-    so_far = simd.load_masked(U32, products, at, before & inside)
-    simd.store_masked(products, at, so_far + sums, inside)
+        for half in simd.unroll(2):  # further: one line starts the processor's own stream in a page
+            simd.prefetch(blocks, (4 - half) * columns * ROWS // 2 + b * columns * ROWS + AHEAD)
+        x = y = z = w = simd.zero(U32)
+        for first in range(0, columns, COLUMNS):
+            last = first + COLUMNS if first + COLUMNS < columns else columns
+            parts = products_of(tables, blocks, b * columns * ROWS, first, last)
+            x, y, z, w = x + parts[0], y + parts[1], z + parts[2], w + parts[3]
+        left = n - b * ROWS
+        simd.store_masked(products, b * ROWS, x, simd.first(MASK, left))
+        simd.store_masked(products, b * ROWS + LANES, y, simd.first(MASK, left - LANES))
+        simd.store_masked(products, b * ROWS + 2 * LANES, z, simd.first(MASK, left - 2 * LANES))
+        simd.store_masked(products, b * ROWS + 3 * LANES, w, simd.first(MASK, left - 3 * LANES))
 
 
 # Search
