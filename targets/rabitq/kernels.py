@@ -64,15 +64,23 @@ def prepare(codes, vectors):
     n, w = codes.shape
     rows, d = vectors.shape
     padded, filled = -(-n // ROWS) * ROWS, -(-rows // ROWS) * ROWS
-    blocks, turned = np.empty(padded * 8 * w, np.uint8), np.empty(ROWS * w, np.uint64)
+    blocks, turned = aligned(padded * 8 * w), np.empty(ROWS * w, np.uint64)
     for first in range(0, padded, ROWS):
         transpose(codes, first, turned, blocks)
-    factors, rounded = np.empty(4 * filled, np.float32), np.empty(rows * d, np.uint8)
+    factors, rounded = np.empty(4 * filled, np.float32), aligned(rows * d)
     for i in range(rows):
         round_row(codes, vectors, i, factors, rounded)
     for i in range(rows, filled):  # what only fills the last block is never near
         put_factors(factors, i, np.float32(np.inf), np.float32(0), np.float32(0), np.float32(0))
     return blocks, factors, rounded, vectors, n, 8 * w
+
+
+@part
+def aligned(size):
+    """Bytes that begin with a cache line: numba starts in the middle of one half the time."""
+    room = np.empty(size + 63, np.uint8)
+    skip = -room.ctypes.data & 63
+    return room[skip : skip + size]
 
 
 @part
@@ -135,10 +143,9 @@ def factors_at(i):
 @njit
 def scratch(state):
     """Of one query: levels of 4 bits, their tables, components of 8 bits; and the pool."""
-    columns = state[5]
-    levels, rounded = np.empty(8 * columns, np.uint8), np.empty(8 * columns, np.uint8)
-    tables = np.empty(columns * 2 * ENTRIES, np.uint8)
-    return levels, tables, rounded, np.empty(POOL, np.float32), np.empty(POOL, np.int32)
+    columns, size = state[5], np.int64(POOL)
+    levels, tables, rounded = aligned(8 * columns), aligned(columns * 2 * ENTRIES), aligned(8 * columns)
+    return levels, tables, rounded, np.empty(size, np.float32), np.empty(size, np.int32)
 
 
 # Products
@@ -162,51 +169,54 @@ def fill_tables(levels, tables, columns):
 
 
 @part
-def products_of(tables, blocks, b, columns):
-    """Of a block: four vectors of u32, in order."""
-    sums = simd.repeat(simd.zero(U32), 4)
-    for first in range(0, columns, COLUMNS):
-        both = odd = simd.zero(U16)  # odd bytes, and all bytes times their place's worth
-        last = first + COLUMNS if first + COLUMNS < columns else columns
-        for c in range(first, last, 2):
-            two = simd.zero(U8)
-            for i in simd.unroll(2):
-                codes = simd.load(U8, blocks, (b * columns + c + i) * ROWS)
-                simd.prefetch(blocks, (b * columns + c + i) * ROWS + AHEAD)
-                above = simd.bitcast(U8, simd.bitcast(U16, codes) >> LOW)
-                two += simd.lookup(simd.load(TABLE, tables, 2 * (c + i) * ENTRIES), codes)
-                two += simd.lookup(simd.load(TABLE, tables, (2 * (c + i) + 1) * ENTRIES), above)
-            words = simd.bitcast(U16, two)
-            both += words
-            odd += words >> 8
-        even = both - (odd << 8)
-        sums = simd.put(sums, 0, sums[0] + simd.convert(U32, simd.low(even)))
-        sums = simd.put(sums, 1, sums[1] + simd.convert(U32, simd.high(even)))
-        sums = simd.put(sums, 2, sums[2] + simd.convert(U32, simd.low(odd)))
-        sums = simd.put(sums, 3, sums[3] + simd.convert(U32, simd.high(odd)))
-    return sums
+def products_of(tables, blocks, at, first, last):
+    """Of the block that begins there, over some columns: four vectors of u32, in order."""
+    both = odd = simd.zero(U16)  # odd bytes, and all bytes times their place's worth
+    for c in range(first, last, 2):
+        two = simd.zero(U8)
+        for i in simd.unroll(2):
+            codes = simd.load(U8, blocks, at + (c + i) * ROWS)
+            simd.prefetch(blocks, at + (c + i) * ROWS + AHEAD)
+            above = simd.bitcast(U8, simd.bitcast(U16, codes) >> LOW)
+            two += simd.lookup(simd.load(TABLE, tables, 2 * (c + i) * ENTRIES), codes)
+            two += simd.lookup(simd.load(TABLE, tables, (2 * (c + i) + 1) * ENTRIES), above)
+        words = simd.bitcast(U16, two)
+        both += words
+        odd += words >> 8
+    even = both - (odd << 8)
+    return (
+        simd.convert(U32, simd.low(even)),
+        simd.convert(U32, simd.high(even)),
+        simd.convert(U32, simd.low(odd)),
+        simd.convert(U32, simd.high(odd)),
+    )
 
 
 @njit
 def scan(state, planes, products):
     """products[i] = sum_j bit[i, j] * u[j] for u in planes u64[4, w], plane p of weight 2^p."""
     blocks, _, _, _, n, columns = state
-    levels, tables = np.empty(8 * columns, np.uint8), np.empty(columns * 2 * ENTRIES, np.uint8)
-    for w in range(planes.shape[1]):
+    levels, tables = aligned(8 * columns), aligned(columns * 2 * ENTRIES)
+    for word in range(planes.shape[1]):
         level = simd.zero(simd.u8x64)
         for p in range(3, -1, -1):
-            plane = simd.mask(simd.m64, planes[p, w])
+            plane = simd.mask(simd.m64, planes[p, word])
             level += level + simd.select(plane, simd.splat(simd.u8x64, 1), simd.zero(simd.u8x64))
-        simd.store(levels, 64 * w, level)
+        simd.store(levels, 64 * word, level)
     fill_tables(levels, tables, columns)
-    for first in range(0, n, ROWS):
-        sums = products_of(tables, blocks, first // ROWS, columns)
-        for quarter in simd.unroll(4):
-            at = first + LANES * quarter
-            if at + LANES <= n:
-                simd.store(products, at, sums[quarter])
-            else:
-                simd.store_masked(products, at, sums[quarter], simd.first(MASK, n - at))
+    for b in range(-(-n // ROWS)):
+        for half in simd.unroll(2):  # further: one line starts the processor's own stream in a page
+            simd.prefetch(blocks, (4 - half) * columns * ROWS // 2 + b * columns * ROWS + AHEAD)
+        x = y = z = w = simd.zero(U32)
+        for first in range(0, columns, COLUMNS):
+            last = first + COLUMNS if first + COLUMNS < columns else columns
+            parts = products_of(tables, blocks, b * columns * ROWS, first, last)
+            x, y, z, w = x + parts[0], y + parts[1], z + parts[2], w + parts[3]
+        left = n - b * ROWS
+        simd.store_masked(products, b * ROWS, x, simd.first(MASK, left))
+        simd.store_masked(products, b * ROWS + LANES, y, simd.first(MASK, left - LANES))
+        simd.store_masked(products, b * ROWS + 2 * LANES, z, simd.first(MASK, left - 2 * LANES))
+        simd.store_masked(products, b * ROWS + 3 * LANES, w, simd.first(MASK, left - 3 * LANES))
 
 
 # Search
@@ -224,7 +234,7 @@ def search(state, scratch, q, ids, dists):
         weights = -2 * low, -2 * step, total
         count = gather(blocks, n, columns, factors, tables, weights, values, places)
         refine(factors, rounded, bytes_of_q, unit, whole, values, places, count)
-        count, _ = cut(values, places, count, FINAL)
+        count, _ = cut(values, places, count, np.int64(FINAL))
         settle(vectors, q, row, places, count, ids, dists)
 
 
@@ -257,29 +267,46 @@ def quantise(q, row, levels, bytes_of_q):
 @part
 def gather(blocks, n, columns, factors, tables, weights, values, places):
     """Least estimates, less |q|^2, and whose they are, into the pool; how many."""
-    count, limit = 0, np.float32(np.inf)
+    count, limit, most = np.int64(0), np.float32(np.inf), np.int64(KEPT)
     for b in range(-(-n // ROWS)):
-        sums, near = products_of(tables, blocks, b, columns), simd.repeat(simd.zero(F32), 4)
-        for part in simd.unroll(4):
-            at = 4 * b * ROWS + LANES * part
-            square, factor = simd.load(F32, factors, at), simd.load(F32, factors, at + ROWS)
-            ones = simd.load(F32, factors, at + 2 * ROWS)
-            inner = simd.splat(F32, weights[1]) 
-            inner = simd.fma(inner, simd.convert(F32, sums[part]), simd.splat(F32, weights[2]))
-            square = simd.fma(simd.splat(F32, weights[0]), ones, square)
-            near = simd.put(near, part, simd.fma(factor, inner, square))
+        a = c = e = g = simd.zero(U32)
+        for first in range(0, columns, COLUMNS):
+            last = first + COLUMNS if first + COLUMNS < columns else columns
+            parts = products_of(tables, blocks, b * columns * ROWS, first, last)
+            a, c, e, g = a + parts[0], c + parts[1], e + parts[2], g + parts[3]
+        near = (
+            estimate(factors, 4 * b * ROWS, weights, a),
+            estimate(factors, 4 * b * ROWS + LANES, weights, c),
+            estimate(factors, 4 * b * ROWS + 2 * LANES, weights, e),
+            estimate(factors, 4 * b * ROWS + 3 * LANES, weights, g),
+        )
         least = simd.min(simd.min(near[0], near[1]), simd.min(near[2], near[3]))
         if simd.any(least < limit):
             if count + ROWS > POOL:
-                count, limit = cut(values, places, count, KEPT)
-            for part in simd.unroll(4):
-                inside = near[part] < limit
-                names = simd.iota(I32) + (b * ROWS + LANES * part)
-                simd.store(values, count, simd.compress(near[part], inside))
-                simd.store(places, count, simd.compress(names, inside))
-                count += simd.count(inside)
-    count, _ = cut(values, places, count, KEPT)
+                count, limit = cut(values, places, count, most)
+            count = enter(values, places, count, limit, near[0], b * ROWS)
+            count = enter(values, places, count, limit, near[1], b * ROWS + LANES)
+            count = enter(values, places, count, limit, near[2], b * ROWS + 2 * LANES)
+            count = enter(values, places, count, limit, near[3], b * ROWS + 3 * LANES)
+    count, _ = cut(values, places, count, most)
     return count
+
+
+@part
+def estimate(factors, at, weights, products):
+    low, step, total = weights
+    square, factor = simd.load(F32, factors, at), simd.load(F32, factors, at + ROWS)
+    square = simd.fma(simd.splat(F32, low), simd.load(F32, factors, at + 2 * ROWS), square)
+    inner = simd.fma(simd.splat(F32, step), simd.convert(F32, products), simd.splat(F32, total))
+    return simd.fma(factor, inner, square)
+
+
+@part
+def enter(values, places, count, limit, near, row):
+    inside = near < limit
+    simd.store(values, count, simd.compress(near, inside))
+    simd.store(places, count, simd.compress(simd.iota(I32) + row, inside))
+    return count + simd.count(inside)
 
 
 @part
