@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from autoresearch.machine import fingerprint
-from autoresearch.replay import brute, space
+from autoresearch.replay import brute, journal, space
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,23 +34,23 @@ def main() -> int:
     me, restricted = fingerprint(), os.environ.get("NUMBA_CPU_NAME", "")
     machine = f"{me.id}-as-{restricted}" if restricted else me.id
     folder = ROOT / ".autoresearch" / "brute" / machine / options.name
-    journal = folder / "journal.jsonl"
+    path = folder / "journal.jsonl"
     left = 0
     if options.compile or options.measure:
         bench = brute.Bench(plan, folder)
     if options.compile:
-        left += brute.compiled(bench, journal, until)
+        left += brute.compiled(bench, path, until)
     if options.measure:
-        left += brute.measured(bench, journal, options.rounds, until)
-    print(f"{len(plan.settings)} settings, {left} left, scatter {brute.scatter(journal):.3f}")
+        left += brute.measured(bench, path, options.rounds, until)
+    print(f"{len(plan.settings)} settings, {left} left, scatter {journal.scatter(path):.3f}")
     if options.write and not left:
         caches = tuple(c.bytes for level in (1, 2) for c in me.caches if c.level == level)
         versions = {name: getattr(me, name) for name in ("python", "numpy", "numba", "llvmlite")}
-        for i, found in enumerate(brute.spaces(plan, journal, machine, caches, versions)):
-            path = ROOT / "spaces" / machine / f"{options.name}-{i}{space.SUFFIX}"
-            space.write(path, found)
+        for i, found in enumerate(brute.spaces(plan, path, machine, caches, versions)):
+            made = ROOT / "spaces" / machine / f"{options.name}-{i}{space.SUFFIX}"
+            space.write(made, found)
             good = sum(ns <= 1.05 * found.best for ns in found.ns)
-            print(f"{path.relative_to(ROOT)}: {found.shape}: best {found.best:.0f} ns, {good} near")
+            print(f"{made.relative_to(ROOT)}: {found.shape}: best {found.best:.0f} ns, {good} near")
     return int(left > 0)
 
 

@@ -150,6 +150,10 @@ def noise_rows() -> list[Row]:
     ):
         table.append(Row("noise", f"{label}, 1.0x", machine))
         table.append(Row("noise", f"{label}, 1.03x", machine, flat(1.03)))
+    for spawn in (0.04, 0.1):
+        for gain in (1.0, 1.05, 1.2):
+            label = f"spawn {spawn:.0%}, {gain}x"
+            table.append(Row("noise", label, Machine(spawn=spawn), flat(gain)))
     return table
 
 

@@ -172,16 +172,19 @@ def _counting(pairs: Sequence[Pair], policy: Policy) -> tuple[list[Pair], str]:
 
 
 def _screen(sample: Sample, memory_ratio: float) -> _Ruling:
-    """Stage 1: the first look at which the ratio leaves its bounds; the cap ends it."""
+    """Stage 1: the first look at which the ratio leaves its bounds, or is not likely to reach the
+    upper one by the cap; the cap ends it."""
     policy = sample.policy
-    llr = sample.llr(policy.screen)
+    passing = wald_bound(policy.alpha, policy.beta)
+    llr, chance = sample.llr(policy.screen), sample.chance(policy.screen, passing)
     for n in range(policy.screen.first, min(sample.n, policy.screen.cap) + 1):
-        if llr[n - 1] >= wald_bound(policy.alpha, policy.beta):
+        if llr[n - 1] >= passing:
             if memory_ratio > policy.memory_ratio:
                 limit = f"{policy.memory_ratio:.2f}x allowed"
                 return _Ruling("revert", n, f"peak memory {memory_ratio:.2f}x, {limit}")
             return _Ruling("pass", n)
-        if llr[n - 1] <= -wald_bound(policy.beta, policy.alpha) or n == policy.screen.cap:
+        lost = llr[n - 1] <= -wald_bound(policy.beta, policy.alpha)
+        if lost or chance[n - 1] < policy.hopeless or n == policy.screen.cap:
             return _Ruling("flat", n)
     return _Ruling("open", sample.n)
 

@@ -29,6 +29,7 @@ class Policy:
     confirm: Stage = Stage(log(1.005), log(1.025), first=5, cap=20)  # 5: least n with 2^-n <= 0.05
     alpha: float = 0.05  # of each stage; both must pass, with fresh seeds: 0.25 % before the rest
     beta: float = 0.05  # of each stage
+    hopeless: float = 0.02  # chance of passing below which a screen ends (decision 0020)
     nu: float = 6.0  # weight of the prior variance, in pairs: stops lucky quiet starts
     clip: float = log(4)  # one workload at ~0 ns moves the mean of eight by 1.19x, no further
     sign_flip_level: float = 0.05  # a larger p extends; needs symmetry where the ratio needs sigma0

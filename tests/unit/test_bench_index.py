@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -134,7 +135,8 @@ class TestTiming:
             return at
 
         watch = timing.Watch(lambda: now[0], lambda: now[0] // 2)
-        return list(timing.blocks(side(0), side(1), watch, budget, most)), ran
+        turns = [partial(timing.turn, side(number), watch=watch) for number in (0, 1)]
+        return list(timing.blocks(*turns, budget, most)), ran
 
     def test_both_orders_on_the_same_turn(self):
         found, ran = self.raced(most=2)
@@ -147,11 +149,10 @@ class TestTiming:
         assert len(self.raced(budget=0)[0]) == 1
 
     def test_rest_goes_before_every_lap(self):
-        rests = []
-        sides_ = (lambda _: lambda: None,) * 2
-        watch = timing.Watch(lambda: 0, rest=lambda: rests.append(1))
-        list(timing.blocks(*sides_, watch, 0, 1))
-        assert len(rests) == 4
+        done = []
+        watch = timing.Watch(lambda: 0, rest=lambda: done.append("rest"))
+        timing.turn(lambda _: lambda: done.append("lap"), 0, watch)
+        assert done == ["rest", "lap"]
 
 
 class TestSides:
@@ -513,4 +514,4 @@ class TestForReal:
         plan = Plan("flat", 10, 4, 0, 4, "clustered", True)
         core, _ = run.lease.core_set()
         with pytest.raises(Refusal, match=r"flat failed \(building .*x.npy"):
-            run.process.heard(plan, tmp_path, (core,), 0, print)
+            run.process.build(plan, tmp_path, (core,))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoresearch.errors import Refusal
-from autoresearch.replay import brute, forked
+from autoresearch.replay import brute, forked, journal
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = """
@@ -52,26 +52,37 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> brute.Bench:
 
 @pytest.mark.slow
 def test_every_setting_is_a_time_or_a_failure(bench: brute.Bench, tmp_path: Path) -> None:
-    journal, far = tmp_path / "journal.jsonl", time.monotonic() + 600
-    assert brute.compiled(bench, journal, time.monotonic() - 1) == 5
-    assert brute.compiled(bench, journal, far) == 0
+    path, far = tmp_path / "journal.jsonl", time.monotonic() + 600
+    assert brute.compiled(bench, path, time.monotonic() - 1) == 5
+    assert brute.compiled(bench, path, far) == 0
     with pytest.raises(Refusal, match="3 settings are not measured yet"):
-        brute.spaces(bench.plan, journal, "here", (), {})
-    with journal.open("a") as file:
+        brute.spaces(bench.plan, path, "here", (), {})
+    with path.open("a") as file:
         file.write('{"round": 0, "at": 0, "ns"')  # a kill in the middle of a line
         file.write("\n")
-    assert brute.measured(bench, journal, 2, far) == 0
-    before = journal.read_text()
-    assert brute.measured(bench, journal, 2, far) == 0
-    assert journal.read_text() == before, "what is measured is not measured again"
-    found = brute.spaces(bench.plan, journal, "here", (1, 2), {"numba": "1"})
+    assert brute.measured(bench, path, 2, far) == 0
+    before = path.read_text()
+    assert brute.measured(bench, path, 2, far) == 0
+    assert path.read_text() == before, "what is measured is not measured again"
+    found = brute.spaces(bench.plan, path, "here", (1, 2), {"numba": "1"})
     assert [s.shape for s in found] == [w.label for w in bench.plan.workloads]
     right, wrong, broken, hung, dead = found[0].points
     assert isinstance(right, float) and right > 0
     assert str(wrong).startswith("ValueError: incorrect: operation 0")
     assert "no_such_thing" in str(broken) or "Typing" in str(broken)
     assert (hung, dead) == ("timeout", "crash: ended with 3")
-    assert found[0].seconds > 0 and brute.scatter(journal) >= 1
+    assert found[0].seconds > 0 and journal.scatter(path) >= 1
+
+
+def test_noise_is_the_error_of_a_median_and_not_a_slow_round() -> None:
+    rng = np.random.default_rng(0)
+    known = [
+        journal.Line(n, at, (1000.0 * (1 + at) * 2**n * float(np.exp(rng.normal(0, 0.04))),), "", 1)
+        for n in range(9)
+        for at in range(200)
+    ]
+    assert journal.noise(known, 0) == pytest.approx(journal.MEDIAN * 0.04 / 3, rel=0.1)
+    assert journal.noise([line for line in known if line.round == 0], 0) == 0.0
 
 
 def test_a_child_returns_raises_hangs_or_dies() -> None:

@@ -83,15 +83,16 @@ FLOORS = (
         ),
         (
             *("replay.space", "replay.t4", "replay.strategies", "replay.scores", "replay.run"),
-            *("replay.forked", "replay.brute", "replay"),
+            *("replay.forked", "replay.journal", "replay.brute", "replay"),
         ),
         (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
-            *("index.arguments", "index.storage", "index.loops", "index.tables", "index.scan"),
-            *("index.engine", "index.ranges", "index.flat", "index.clusters", "index.lists"),
-            *("index.probing", "index.inverted", "index.ivfflat", "index.quantizer", "index.coded"),
-            *("index.ivfpq", "index.convert", "plane.contract", "index.rabitq", "index.files"),
+            *("index.arguments", "index.storage", "index.loops", "index.assign", "index.tables"),
+            *("index.scan", "index.engine", "index.ranges", "index.flat", "index.clusters"),
+            *("index.lists", "index.probing", "index.inverted", "index.ivfflat"),
+            *("index.quantizer", "index.coded", "index.ivfpq", "index.convert", "plane.contract"),
+            *("index.rabitq", "index.files"),
             *("index", "plane.verdict", "plane.workload", "plane.accept", "plane"),
         ),
         *("checkup", "overview", "new", "report"),
@@ -120,7 +121,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote", "runner.judge"),
-    *("product.child", "index.loops", "index.tables", "index.scan"),
+    *("product.child", "index.loops", "index.assign", "index.tables", "index.scan"),
     *("plane.codec", "plane.plain", "plane.vector", "plane.device"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}

@@ -333,6 +333,19 @@ def test_nulls_are_never_kept_and_cost_few_pairs() -> None:
     assert pairs_each < 5
 
 
+def test_what_cannot_pass_any_more_ends_early_and_nothing_else_does() -> None:
+    """At a spread of 4 % a screen could show a gain of 2 % to nobody; gains of 5 % still pass."""
+    noisy = sim.Machine(spawn=0.04)
+    assert rates(60, machine=noisy)[1] < 7
+    patient = replace(POLICY, hopeless=0.0)
+    for seed in range(40):
+        row = sim.Row("", "", noisy, sim.flat(1.05))
+        (got, _), (other, _) = (
+            sim.trial(row, np.random.default_rng(seed), policy) for policy in (POLICY, patient)
+        )
+        assert got.name == other.name
+
+
 @pytest.mark.parametrize("spawn", [0.0, 0.02])
 def test_nulls_on_quieter_and_noisier_machines(spawn: float) -> None:
     assert rates(300, machine=sim.Machine(spawn=spawn))[0]["keep"] == 0

@@ -11,11 +11,26 @@ from hypothesis import strategies as st
 from autoresearch.index import engine
 
 
-@given(st.lists(st.floats(0.1, 9), min_size=1, max_size=20), st.integers(1, 6))
-def test_shares_are_runs_that_cover_all(costs, parts):
-    runs = engine.shares(np.array(costs), parts)
-    assert [i for a, b in runs for i in range(a, b)] == list(range(len(costs)))
+@given(st.integers(1, 20), st.integers(1, 6))
+def test_shares_are_runs_that_cover_all(n, parts):
+    runs = engine.shares(n, parts)
+    assert [i for a, b in runs for i in range(a, b)] == list(range(n))
     assert len(runs) <= parts and all(a < b for a, b in runs)
+    assert max(b - a for a, b in runs) <= -(-n // parts)
+
+
+@given(st.integers(0, 20), st.integers(1, 3), st.integers(1, 25))
+def test_rows_are_called_once_and_never_too_many(n, threads, step):
+    rows, found = np.arange(n), np.zeros(n, np.int64)
+    seen = []
+
+    def call(some, out):
+        seen.append(len(some))
+        out += some + 1
+
+    engine.share(call, (rows, found), threads, step)
+    assert found.tolist() == list(range(1, n + 1))
+    assert max(seen, default=0) <= step
 
 
 def test_each_part_runs_once_and_the_first_here():

@@ -9,11 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import Refusal
-from autoresearch.index import PROFILES, IndexIVFFlat, from_faiss, kmeans, load, to_faiss
+from autoresearch.index import (
+    PROFILES,
+    IndexIVFFlat,
+    engine,
+    from_faiss,
+    inverted,
+    kmeans,
+    load,
+    to_faiss,
+)
 from autoresearch.index import ivfflat as module
 from autoresearch.index.probing import limited
 
 D = 6
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads_for_anything():
+    """Work for which no thread would be woken is split all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inverted, "WORTH_NS", 1)
+        yield
 
 
 def drawn(seed, n, d=D):
@@ -98,10 +115,40 @@ def test_limits_at_the_end_of_a_list():
         assert np.isinf(dists[0, read:]).all()
 
 
+@pytest.mark.parametrize("mode", module.MODES)
+def test_a_limit_reads_the_same_lists_by_every_route(mode):
+    """At the end of a list, one before and one after; enough queries to be brought in order."""
+    index, _ = made(900, 12)
+    index.nprobe, index.search_mode, q = 12, mode, drawn(4, engine.MANY + 1)
+    held, order = index.lists, index._coarse.search(q, 12)[1]
+    ends = held.sizes[order].cumsum(1)
+    for most in {int(end) + by for end in ends[0, :3] for by in (-1, 0, 1)} - {0, -1}:
+        index.max_codes = most
+        dists, _ = index.search(q, 5)
+        for i in range(len(q)):
+            lists = order[i, : 1 + int((ends[i] < most).sum())]
+            inside = np.isin(held.labels, lists)
+            apart = np.sort(((held.vectors[inside] - q[i]) ** 2).sum(1))
+            apart = np.append(apart, np.full(5, np.inf))[:5].astype(np.float32)
+            assert np.array_equal(dists[i], apart), most
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 40), st.integers(0, 99))
+def test_the_nearest_centre(n, d, count, seed):
+    """Of equals the first, whatever the tile; pads never win."""
+    centres, x = drawn(seed, n, d), drawn(seed + 1, count, d)
+    gaps = ((x[:, None] - centres) ** 2).sum(2)
+    assert engine.labels(x, centres).tolist() == gaps.argmin(1).tolist()
+    dists, ids = engine.Centres(centres).search(x, 1)
+    assert ids[:, 0].tolist() == gaps.argmin(1).tolist()
+    assert np.array_equal(dists[:, 0], gaps.min(1))
+
+
 def test_no_limit_reached_is_no_limit(twins):
     index, _ = twins
     index.nprobe, q = 5, drawn(3, 4)
-    probes = index._read(q, index.lists)
+    probes = index._read(q, index.lists, 1)
     assert np.array_equal(limited(index.lists, probes, 700).lists, probes.lists)
     free = index.search(q, 3)
     index.max_codes = 700
@@ -126,7 +173,7 @@ def test_profiles(profile):
     index, _ = made(900, 20)
     index.nprobe, index.profile = 8, profile
     q = drawn(0, 30)
-    read = index.lists.sizes[index._read(q, index.lists).lists].sum(1)
+    read = index.lists.sizes[index._read(q, index.lists, 1).lists].sum(1)
     share = PROFILES[profile].share
     assert (read >= share * 8 * 900 / 20).all() or share == 1
     assert (index.search(q, 1)[1] >= 0).all()
@@ -136,7 +183,7 @@ def test_auto_goes_by_queries_per_list(monkeypatch):
     monkeypatch.setattr(module, "THRESHOLD", 64.0)  # 2 at 16 lists: eight queries of four probes
     index, _ = made(600, 16)
     index.nprobe = 4
-    assert index._alone(7, 4) and not index._alone(8, 4)
+    assert index._few(4) == 8
     index.search_mode = "magic"
     with pytest.raises(Refusal, match="search_mode"):
         index.search(drawn(0, 1), 1)
@@ -199,7 +246,8 @@ def test_huge_batches_hold_few_probes(monkeypatch):
     index, _ = made(500, 10)
     index.nprobe, q = 10, drawn(1, 300)
     whole = index.search(q, 4)
-    monkeypatch.setattr(module, "CHUNK", 10 * 7)
+    monkeypatch.setattr(inverted, "CHUNK", 10 * 7)
+    monkeypatch.setattr(index, "_route", None)
     for ours, theirs in zip(index.search(q, 4), whole, strict=True):
         assert np.array_equal(ours, theirs)
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import Refusal
-from autoresearch.index import IndexIVFPQ, from_faiss, load, scan, to_faiss
-from autoresearch.index import ivfpq as module
+from autoresearch.index import IndexIVFPQ, from_faiss, inverted, load, scan, to_faiss
 from autoresearch.index.convert import packed, unpacked
 from autoresearch.index.quantizer import Quantizer
 
@@ -253,11 +252,12 @@ def test_huge_batches_and_threads_change_nothing(monkeypatch):
     index = made(900)
     index.nprobe, q = 5, drawn(2, 64)
     whole = index.search(q, 7)
-    monkeypatch.setattr(module, "CHUNK", 5 * 7)
-    assert index._threads(64, index.lists) == 1
-    monkeypatch.setattr(module, "WORTH_NS", 1)
+    monkeypatch.setattr(inverted, "CHUNK", 5 * 7)
+    monkeypatch.setattr(index, "_route", None)
     index.num_threads = 3
-    assert index._threads(64, index.lists) == 3
+    assert index._threads(64, 1.0) == 1
+    monkeypatch.setattr(inverted, "WORTH_NS", 1)
+    assert index._threads(64, 1.0) == 3
     index.add(drawn(9, 100) + 1000)  # packed by whichever thread searches first
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: index.search(q, 7), range(8)))

@@ -30,7 +30,7 @@ from autoresearch.prior import (
     warm_start,
     warm_start_combined,
 )
-from autoresearch.prior.ranking import LEAST, rank
+from autoresearch.prior.ranking import LEAST, learn, rank
 
 HERE, ELSEWHERE = "zen3-2c-aaaaaa", "zen4-8c-bbbbbb"
 LABEL = "search: m=16,n=20000,dist=sparse"
@@ -348,18 +348,17 @@ def test_on_a_smooth_space_it_beats_random(groups: int, rows: int, seeds: int) -
     random = (len(SPACE) + 1) / (good + 1)  # the mean place of the first of `good` in any order
     assert np.median([place for _, place, _ in found]) < random / 2
     assert sum(m == "process" for m, _, _ in found) >= 0.8 * seeds
-    assert all("rows in" in why for _, _, why in found)
+    assert all("rows from" in why for _, _, why in found)
 
 
-def test_on_noise_it_abstains_half_the_time_and_else_is_no_worse_than_random() -> None:
+def test_on_noise_it_is_no_worse_than_random() -> None:
     found = [
         asked(raced(np.random.default_rng(s), groups, 13, False), s)
         for groups in (1, 2)
         for s in range(20)
     ]
     good = sum(slowness(knobs) < 0.05 for knobs in SPACE)
-    assert [model for model, _, _ in found].count("none") >= 12
-    assert np.mean([place for _, place, _ in found]) < 2 * (len(SPACE) + 1) / (good + 1)
+    assert np.mean([place for _, place, _ in found]) < 1.5 * (len(SPACE) + 1) / (good + 1)
 
 
 @pytest.mark.parametrize("rows", [0, 1, LEAST - 1])
@@ -367,15 +366,15 @@ def test_a_few_rows_tell_nothing_and_one_knob_changes_at_a_time(rows: int) -> No
     past_ = raced(np.random.default_rng(0), 1, rows, True)
     ranking = rank(SPACE, past_, past_[0].shapes if past_ else (), HERE)
     assert ranking.model == "none" and f"{rows} usable rows" in ranking.why
-    default = past_[-1].knobs if past_ else SPACE[0]
-    changed = [sum(SPACE[i][name] != default[name] for name in default) for i in ranking.order]
+    best = max(past_, key=lambda r: r.ratio or 0.0).knobs if past_ else SPACE[0]
+    changed = [sum(SPACE[i][name] != best[name] for name in best) for i in ranking.order]
     assert changed == sorted(changed) and changed.count(1) == 6 + 4 + 1
     assert all(a < b for a, b in itertools.pairwise(ranking.order[1:12])), "as listed"
 
 
 def test_nothing_to_compare_orders_nothing() -> None:
     failed = [replace(r, ratio=None) for r in raced(np.random.default_rng(0), 2, 10, True)]
-    assert "could not be computed" in rank(SPACE, failed).why
+    assert "0 usable rows" in rank(SPACE, failed).why, "where all failed, none is better"
     others = [replace(r, knobs={"tile": 3}) for r in failed]
     assert "0 usable rows" in rank(SPACE, others).why
     assert rank([], failed).order == ()
@@ -387,6 +386,39 @@ def test_what_won_elsewhere_goes_early() -> None:
     ranking = rank(SPACE, rows, (Shape.read("search: m=32,n=20000"),), HERE)
     assert ranking.model == "process"
     assert SPACE.index(dict(best.knobs)) in ranking.order[:7]
+
+
+def test_here_counts_more_than_elsewhere_once_it_was_tried() -> None:
+    elsewhere = raced(np.random.default_rng(4), 3, 40, True)
+    here = [
+        replace(row, group="here", shapes=(Shape.read("search: m=999,n=20000"),))
+        for row in raced(np.random.default_rng(5), 1, 40, True)
+    ]
+    backwards = [replace(r, ratio=1 / r.ratio if r.ratio else None) for r in here]
+    best = min(backwards, key=lambda r: -(r.ratio or 0.0)).knobs
+    first = SPACE[rank(SPACE, [*backwards, *elsewhere], here[0].shapes, HERE).order[0]]
+    assert abs(slowness(first) - slowness(dict(best))) < 0.3 < slowness(first)
+
+
+def test_settings_beyond_those_that_are_ordered_come_last_as_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("autoresearch.prior.ranking.WIDE", 20)
+    order = rank(SPACE, raced(np.random.default_rng(6), 2, 30, True), (), HERE).order
+    assert sorted(order[:20]) == list(range(20)) and order[20:] == tuple(range(20, len(SPACE)))
+
+
+def test_asked_before_each_trial_it_says_what_it_says_when_asked_anew() -> None:
+    past_ = raced(np.random.default_rng(7), 2, 30, True)
+    here = replace(past_[0], group="here", shapes=(Shape.read("search: m=24,n=20000"),))
+    learnt = learn(SPACE, past_, here.shapes, HERE)
+    own: list[Past] = []
+    for _ in range(12):
+        left = [i for i, s in enumerate(SPACE) if all(s != row.knobs for row in own)]
+        anew = rank([SPACE[i] for i in left], [*own, *past_], here.shapes, HERE)
+        assert learnt.ranking(own, left).order[:5] == anew.order[:5]
+        knobs = SPACE[left[anew.order[0]]]
+        own.insert(0, replace(here, knobs=knobs, ratio=math.exp(-slowness(knobs))))
 
 
 def test_a_broken_model_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_a_strategy_tries_every_setting_once(name: str) -> None:
     assert next(search, None) is None
 
 
-@pytest.mark.parametrize("name", ["seeds", "k-NN", "prior"])
+@pytest.mark.parametrize("name", ["seeds", "k-NN", "prior", "prior of a part"])
 def test_the_default_goes_first_where_nothing_is_known(name: str) -> None:
     assert next(STRATEGIES[name](run.problem(smooth()), np.random.default_rng(0))) == 0
 
@@ -146,6 +146,8 @@ def test_a_space_is_no_past_of_itself() -> None:
 def test_the_past_is_a_part_of_the_other_spaces() -> None:
     rows = run.rows([smooth(16), smooth(32)], np.random.default_rng(0), most=10)
     assert len(rows) == 20 and {row.group for row in rows} == {smooth(16).name, smooth(32).name}
+    every = run.rows([smooth(16)], np.random.default_rng(0))
+    assert [dict(row.knobs) for row in every] == list(smooth(16).settings)
     fails = run.rows([made(("crash", *(2.0,) * 39))], np.random.default_rng(0))
     assert [row.ratio for row in fails].count(None) == 1
     assert {row.ratio for row in fails} == {None, 1.0}
@@ -157,6 +159,14 @@ def test_the_past_is_a_part_of_the_other_spaces() -> None:
 def test_evaluations_are_counted_and_censored() -> None:
     assert scores.evaluations((3.0, 1.06, 1.05, 1.0), 1.0) == (3, True)
     assert scores.evaluations((3.0, 2.0), 1.0) == (3, False)
+
+
+def test_the_lottery_is_that_of_all_orders() -> None:
+    space_ = replace(smooth(), knobs={"a": (1, 2, 3, 4)}, points=(4.0, 1.0, "crash", 1.04))
+    orders = itertools.permutations(space_.ns)
+    firsts = [next(n for n, t in enumerate(order) if t <= 1.05) for order in orders]
+    expected = [firsts.count(n) / len(firsts) for n in range(4)]
+    assert scores.lottery(space_) == pytest.approx(expected)
 
 
 def test_regret_is_that_of_the_best_so_far() -> None:
@@ -194,6 +204,13 @@ def test_the_bootstrap_covers_the_mean() -> None:
         drawn = scores.bootstrap([rng.normal(5, 1, 30)], lambda x: float(x.mean()), rng)
         inside += drawn.low <= 5 <= drawn.high
     assert 85 <= inside <= 100
+
+
+def test_the_bootstrap_is_over_spaces_too() -> None:
+    rng = np.random.default_rng(0)
+    unlike = [np.full(20, 1.0), np.full(20, 9.0), np.full(20, 2.0)]
+    found = scores.bootstrap(unlike, lambda x: float(x.mean()), rng)
+    assert (found.low, found.high) == (1.0, 9.0)
 
 
 # The verb

@@ -116,6 +116,28 @@ def test_llr_rises_with_the_gain(X: np.ndarray, gain: float) -> None:
     assert (after >= before - 1e-6 * np.abs(before)).all()
 
 
+def test_the_chance_of_passing_is_what_happens() -> None:
+    """Means drawn flat, spread known: of trials that stand at a given mean after four pairs, as
+    many reach the bound at the twelfth as was predicted."""
+    rng = np.random.default_rng(3)
+    n, cap, d1, spread, bound = 4, 12, 0.02, 0.03, 2.944
+    mean = rng.uniform(-0.2, 0.2, (40_000, 1))
+    X = mean + spread * rng.standard_normal((40_000, cap))
+    at = np.abs(X[:, :n].mean(1) - 0.01) < 0.002
+    reached = cap * d1 * (2 * X.mean(1) - d1) / (2 * spread**2) >= bound
+    shown = 0.01 + np.array([spread, -spread, spread, -spread]) * math.sqrt(3) / 2
+    told = sequential.chance(shown, cap, 0.0, d1, spread, 1e-6, bound)
+    assert math.isclose(told[-1], reached[at].mean(), abs_tol=0.04)
+
+
+@given(vectors(3, 12), st.floats(0.0, 0.2))
+def test_the_chance_rises_with_the_gain(X: np.ndarray, gain: float) -> None:
+    before, after = (
+        sequential.chance(x, 12, 0.0, 0.02, 0.01, 6.0, 2.944)[: len(X)] for x in (X, X + gain)
+    )
+    assert (after[:11] >= before[:11] - 1e-9).all()
+
+
 def test_wald_bounds_hold_their_errors_with_known_variance() -> None:
     """alpha = beta = 0.05 promises at most alpha / (1 - beta) of false acceptance."""
     rng = np.random.default_rng(1)

@@ -16,6 +16,7 @@ from autoresearch.cli.every import app
 from autoresearch.errors import Refusal
 from autoresearch.replay import space, t4
 from autoresearch.replay.space import Space
+from autoresearch.replay.strategies import STRATEGIES
 
 KNOBS = {"block": (64, 16, 32), "mode": ("plain", "wide"), "deep": (True, False)}
 
@@ -151,4 +152,4 @@ def test_the_verb_replays_a_space_of_others(tmp_path: Path) -> None:
     path = foreign(tmp_path / "x.json", *results)
     asked = ["replay", "--space", str(path), "--seeds", "1", "--json"]
     told = json.loads(CliRunner().invoke(app, asked).stdout)
-    assert told["space"].startswith("x") and len(told["replay"]) == 4
+    assert told["space"].startswith("x") and len(told["replay"]) == len(STRATEGIES)

@@ -1,7 +1,8 @@
-"""A process of a race: builds faiss's index once, or times one kind with one number of threads.
+"""A process of a race: builds faiss's index once, or is one side of a kind, on so many threads.
 
 Started as `python -I -B -m autoresearch.bench_index.child FD`, pinned to as many cores as it has
-threads before it loads any library. Trusted: both sides share this process with the clock.
+threads before it loads any library. Trusted: its side shares this process with the clock. It sleeps
+while the other side has its turn.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,13 @@ from ..runner.sandbox import linux
 from ..runner.sealed import raw_clock
 from ..runner.worker import complaint
 from . import grid, sides, timing
-from .model import SEARCH, TRAIN, K, Plan, Point, Told
+from .model import SEARCH, TRAIN, K, Plan, Point
 from .timing import Side, Watch
 from .waits import Waits
 
 TRUTH = 1024  # queries with known neighbours
 SAMPLE = 10_000  # vectors by which a training is judged
 REST_S = 0.01  # a precaution: OpenMP's idle threads may spin on for a while
-Tell = Callable[[dict[str, Any]], None]
 
 
 def build(plan: Plan, folder: Path) -> None:
@@ -50,84 +48,68 @@ def build(plan: Plan, folder: Path) -> None:
     np.save(folder / "truth.npy", exact.search(q[:TRUTH], K)[1])
 
 
-class Stage:
-    """Both sides of one kind, open: ours is made from faiss's, with its centres and lists."""
+class Half:
+    """One side of a kind, open: faiss's index, or ours made from it, with its centres and lists."""
 
-    def __init__(self, plan: Plan, folder: Path, threads: int, size: grid.Size) -> None:
+    def __init__(self, plan: Plan, folder: Path, threads: int, ours: bool) -> None:
         import faiss
 
         faiss.omp_set_num_threads(threads)
         self.faiss, self.plan, self.folder = faiss, plan, folder
-        self.threads, self.size = threads, size
+        self.threads, self.ours = threads, ours
         self.x, self.q, self.truth = (np.load(folder / f"{n}.npy") for n in ("x", "q", "truth"))
-        self.theirs = self._read("filled")
-        self.ours = self._ours(self.theirs)
+        self.index = self._read("filled")
+        self.watch = Watch(raw_clock, Waits(), self._rest)
 
     def _read(self, name: str) -> Any:
-        return self.faiss.read_index(str(self.folder / name))
+        return self._own(self.faiss.read_index(str(self.folder / name)))
 
-    def _ours(self, theirs: Any) -> Any:
+    def _own(self, theirs: Any) -> Any:
+        if not self.ours:
+            return theirs
         made = from_faiss(theirs)
         made.num_threads = self.threads
         return made
 
-    def told(self, point: Point) -> Told:
-        """A point, warmed up and timed."""
+    def facts(self, point: Point) -> dict[str, float]:
+        """What is said of a point beside its times; warms up for it."""
+        gc.collect()
+        self.point = point
         if point.op == SEARCH:
-            return self._search(point)
-        return self._train() if point.op == TRAIN else self._add()
+            return self._warmed(point)
+        if point.op == TRAIN:
+            return {"loss": self._loss()}
+        self._adding()(0)()
+        return {}
 
-    def _search(self, point: Point) -> Told:
-        both = (self.ours, self.theirs)
-        recalls, took = zip(*(self._warmed(index, point) for index in both), strict=True)
-        calls = max(1, round(sides.LAP_NS / min(took)))
-        ours, theirs = (sides.searching(index, self.q, point.nq, calls) for index in both)
-        return self._timed(ours, theirs, calls, recall=recalls[0], faiss_recall=recalls[1])
+    def turn(self, number: int, calls: int) -> tuple[int, int]:
+        """(ns, ns waited) of one turn at the last point, in `calls` calls."""
+        return timing.turn(self._side(calls), number, self.watch)
 
-    def _warmed(self, index: Any, point: Point) -> tuple[float, float]:
-        """(recall, ns of one call) of the queries that warm an index up; the first one compiles."""
-        sides.set_up(index, point)
-        index.search(self.q[:1], K)
+    def _side(self, calls: int) -> Side:
+        if self.point.op == SEARCH:
+            return sides.searching(self.index, self.q, self.point.nq, calls)
+        return sides.training(self._empty, self.x) if self.point.op == TRAIN else self._adding()
+
+    def _warmed(self, point: Point) -> dict[str, float]:
+        """Recall, and ns of one call, of the queries that warm an index up; the first compiles."""
+        sides.set_up(self.index, point)
+        self.index.search(self.q[:1], K)
         begin = raw_clock()
-        ids, calls = sides.answers(index, self.q, point.nq, len(self.truth))
-        return sides.recall(ids, self.truth), (raw_clock() - begin) / calls
+        ids, calls = sides.answers(self.index, self.q, point.nq, len(self.truth))
+        took = (raw_clock() - begin) / calls
+        return {"recall": sides.recall(ids, self.truth), "took": took}
 
-    def _train(self) -> Told:
-        def theirs() -> Any:
-            return self.faiss.index_factory(self.plan.d, grid.factory(self.plan))
+    def _loss(self) -> float:
+        trained = self._empty()
+        trained.train(self.x)
+        return sides.loss(to_faiss(trained) if self.ours else trained, self.x[:SAMPLE])
 
-        def ours() -> Any:
-            untrained = theirs()
-            return self._ours(untrained)
+    def _empty(self) -> Any:
+        return self._own(self.faiss.index_factory(self.plan.d, grid.factory(self.plan)))
 
-        mine, other = ours(), theirs()
-        mine.train(self.x)
-        other.train(self.x)
-        sample = self.x[:SAMPLE]
-        losses = sides.loss(to_faiss(mine), sample), sides.loss(other, sample)
-        both = sides.training(ours, self.x), sides.training(theirs, self.x)
-        return self._timed(*both, 1, loss=losses[0], faiss_loss=losses[1])
-
-    def _add(self) -> Told:
-        def theirs() -> Any:
-            return self._read("trained")
-
-        def ours() -> Any:
-            trained = theirs()
-            return self._ours(trained)
-
-        mine, other = (sides.adding(empty, self.x, self.q) for empty in (ours, theirs))
-        mine(0)()
-        other(0)()
-        return self._timed(mine, other, 1)
-
-    def _timed(self, ours: Side, theirs: Side, calls: int, **more: float) -> Told:
-        size = self.size
-        watch = Watch(raw_clock, Waits(), self._rest)
-        found = [*timing.blocks(ours, theirs, watch, size.budget_ns, size.blocks)]
-        mine = tuple(block.ours_ns / calls for block in found)
-        other = tuple(block.faiss_ns / calls for block in found)
-        return Told(mine, other, tuple(block.waited for block in found), **more)
+    def _adding(self) -> Side:
+        return sides.adding(lambda: self._read("trained"), self.x, self.q)
 
     def _rest(self) -> None:
         if self.threads > 1:
@@ -135,18 +117,22 @@ class Stage:
 
 
 def serve(sock: socket.socket) -> None:
+    """Build, or answer for one side until the other end is closed."""
     request, _ = wire.receive(sock)
     plan, folder = Plan(**request["plan"]), Path(request["folder"])
     if not request["threads"]:
         build(plan, folder)
         return wire.send(sock, {"done": True})
-    size = grid.QUICK if plan.quick else grid.FULL
-    stage = Stage(plan, folder, request["threads"], size)
-    for point in grid.points(plan, request["threads"], size):
-        wire.send(sock, {"at": " ".join(map(str, asdict(point).values()))})
-        wire.send(sock, {"point": asdict(stage.told(point))})
-        gc.collect()
-    return wire.send(sock, {"done": True})
+    half = Half(plan, folder, request["threads"], request["ours"])
+    while True:
+        try:
+            asked, _ = wire.receive(sock)
+        except EOFError:
+            return None
+        if "point" in asked:
+            wire.send(sock, {"facts": half.facts(Point(**asked["point"]))})
+        else:
+            wire.send(sock, {"turn": half.turn(asked["turn"], asked["calls"])})
 
 
 def main(fd: int) -> None:

@@ -1,5 +1,6 @@
-"""One process of a race, from its first import to its end, and what it tells.
+"""The processes of a race, from their first import to their end, and what they tell.
 
+One builds; then each side has its own, so that threads of neither library are in the other's way.
 Knows processes and messages; nothing of rows.
 """
 
@@ -18,53 +19,81 @@ from typing import Any
 from ..errors import Refusal
 from ..runner import wire
 from ..runner.bench import clean_environment
-from .model import Plan, Told
+from . import grid, timing
+from .grid import Size
+from .model import Plan, Point, Told
+from .sides import LAP_NS
+from .timing import Turn
 
 SILENCE_S = 600.0  # no word from a process: the longest point takes less than a minute
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 Tell = Callable[[str], None]
 
 
-def heard(plan: Plan, folder: Path, cores: Sequence[int], threads: int, tell: Tell) -> list[Told]:
-    """What one process tells until its last word; with no thread it builds and tells nothing."""
-    found: list[Told] = []
-    at = "building faiss's index"
-    request = {"plan": asdict(plan), "folder": str(folder), "threads": threads}
-    with _child(cores, folder) as sock:
-        wire.send(sock, request)
-        while True:
-            message = _message(sock, plan, at)
-            if "point" in message:
-                found.append(_told(message["point"]))
-            if "at" in message:
-                at = message["at"]
-                tell(f"{plan.kind}: {at}")
-            if "done" in message:
-                return found
+class Child:
+    """A process that answers; `at` is what it is asked for, should it fail."""
+
+    def __init__(self, plan: Plan, sock: socket.socket) -> None:
+        self.plan, self.sock, self.at = plan, sock, ""
+
+    def ask(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        trace = "AUTORESEARCH_TRACE=1 shows its last words."
+        try:
+            wire.send(self.sock, message)
+            reply, _ = wire.receive(self.sock)
+        except (EOFError, BrokenPipeError, ConnectionResetError, TimeoutError):
+            what = f"A racing process of {self.plan.kind} says nothing more ({self.at})."
+            raise Refusal(what, f"Check the memory, or try fewer vectors; {trace}") from None
+        if "refusal" in reply:
+            raise Refusal(*reply["refusal"])
+        if "fault" in reply:
+            raise Refusal(f"{self.plan.kind} failed ({self.at}): {reply['fault']}.", trace)
+        found: Mapping[str, Any] = reply
+        return found
 
 
-def _message(sock: socket.socket, plan: Plan, at: str) -> Mapping[str, Any]:
-    trace = "AUTORESEARCH_TRACE=1 shows its last words."
-    try:
-        message, _ = wire.receive(sock)
-    except (EOFError, ConnectionResetError, TimeoutError):
-        what = f"The racing process of {plan.kind} says nothing more ({at})."
-        raise Refusal(what, f"Check the memory, or try fewer vectors; {trace}") from None
-    if "refusal" in message:
-        raise Refusal(*message["refusal"])
-    if "fault" in message:
-        raise Refusal(f"{plan.kind} failed ({at}): {message['fault']}.", trace)
-    found: Mapping[str, Any] = message
-    return found
+def build(plan: Plan, folder: Path, cores: Sequence[int]) -> None:
+    """Files of faiss's index, for all that follow."""
+    with _child(plan, folder, cores) as child:
+        child.at = "building faiss's index"
+        child.ask({"plan": asdict(plan), "folder": str(folder), "threads": 0})
 
 
-def _told(values: Mapping[str, Any]) -> Told:
-    lists = {name: tuple(values[name]) for name in ("ours_ns", "faiss_ns", "waited")}
-    return Told(**{**values, **lists})
+def raced(plan: Plan, folder: Path, cores: Sequence[int], size: Size, tell: Tell) -> list[Told]:
+    """Every point of a kind, one thread a core, by a fresh process for each side."""
+    request = {"plan": asdict(plan), "folder": str(folder), "threads": len(cores)}
+    with _child(plan, folder, cores) as ours, _child(plan, folder, cores) as theirs:
+        for child in (ours, theirs):
+            wire.send(child.sock, {**request, "ours": child is ours})
+        found = []
+        for point in grid.points(plan, len(cores), size):
+            ours.at = theirs.at = " ".join(map(str, asdict(point).values()))
+            tell(f"{plan.kind}: {ours.at}")
+            found.append(_told(ours, theirs, point, size))
+        return found
+
+
+def _told(ours: Child, theirs: Child, point: Point, size: Size) -> Told:
+    """A point, warmed up and timed."""
+    mine, other = (dict(c.ask({"point": asdict(point)})["facts"]) for c in (ours, theirs))
+    took = min(facts.pop("took", LAP_NS) for facts in (mine, other))
+    calls = max(1, round(LAP_NS / took))
+
+    def turn(child: Child) -> Turn:
+        return lambda number: child.ask({"turn": number, "calls": calls})["turn"]
+
+    found = [*timing.blocks(turn(ours), turn(theirs), size.budget_ns, size.blocks)]
+    return Told(
+        tuple(block.ours_ns / calls for block in found),
+        tuple(block.faiss_ns / calls for block in found),
+        tuple(block.waited for block in found),
+        **mine,
+        **{f"faiss_{name}": value for name, value in other.items()},
+    )
 
 
 @contextmanager
-def _child(cores: Sequence[int], folder: Path) -> Iterator[socket.socket]:
+def _child(plan: Plan, folder: Path, cores: Sequence[int]) -> Iterator[Child]:
     """A process that has its cores, and pools of as many threads, from its first import on."""
     ours, theirs = socket.socketpair()
     null, trace = subprocess.DEVNULL, os.environ.get("AUTORESEARCH_TRACE")
@@ -82,7 +111,7 @@ def _child(cores: Sequence[int], folder: Path) -> Iterator[socket.socket]:
     try:
         os.sched_setaffinity(process.pid, cores)
         ours.settimeout(SILENCE_S)
-        yield ours
+        yield Child(plan, ours)
     finally:
         ours.close()
         process.kill()

@@ -102,10 +102,11 @@ def _raced(
     plan: Plan, folder: Path, cores: Sequence[int], spawns: int, made: Origin, tell: Say
 ) -> Iterator[list[Row]]:
     """The rows of one kind, for each number of threads."""
-    process.heard(plan, folder, cores, 0, tell)
+    tell(f"{plan.kind}: building faiss's index")
+    process.build(plan, folder, cores)
     size = grid.QUICK if plan.quick else grid.FULL
     for threads in grid.THREADS[: len(cores)]:
-        told = [process.heard(plan, folder, cores[:threads], threads, tell) for _ in range(spawns)]
+        told = [process.raced(plan, folder, cores[:threads], size, tell) for _ in range(spawns)]
         points = grid.points(plan, threads, size)
         pairs = zip(points, zip(*told, strict=True), strict=True)
         yield [row(plan, point, own, made) for point, own in pairs]

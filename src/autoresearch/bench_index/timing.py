@@ -9,6 +9,7 @@ from math import sqrt
 
 Lap = Callable[[], object]
 Side = Callable[[int], Lap]  # of a turn: sets up, untimed, and returns what is timed
+Turn = Callable[[int], tuple[int, int]]  # of its number: ns, and ns that threads waited
 Clock = Callable[[], int]
 
 
@@ -31,17 +32,16 @@ class Block:
     waited: float
 
 
-def blocks(ours: Side, theirs: Side, watch: Watch, budget_ns: float, most: int) -> Iterator[Block]:
+def blocks(ours: Turn, theirs: Turn, budget_ns: float, most: int) -> Iterator[Block]:
     """Two turns in opposite orders, each on the same input for both sides, as geometric means.
     At least one block, then more while the budget lasts."""
-    spent, sides = 0, (ours, theirs)
+    spent, turns = 0, (ours, theirs)
     for block in range(most):
         laps: tuple[list[int], list[int]] = ([], [])
         waited = 0
         for half in (0, 1):
             for side in ((0, 1), (1, 0))[(block + half) % 2]:
-                watch.rest()
-                took, wait = timed(sides[side](2 * block + half), watch)
+                took, wait = turns[side](2 * block + half)
                 laps[side].append(took)
                 waited += wait
         whole = sum(map(sum, laps))
@@ -50,6 +50,12 @@ def blocks(ours: Side, theirs: Side, watch: Watch, budget_ns: float, most: int) 
         spent += whole
         if spent > budget_ns:
             return
+
+
+def turn(side: Side, number: int, watch: Watch) -> tuple[int, int]:
+    """(ns, ns waited) of one turn of a side, after a rest."""
+    watch.rest()
+    return timed(side(number), watch)
 
 
 def timed(lap: Lap, watch: Watch) -> tuple[int, int]:

@@ -11,13 +11,15 @@ from ..errors import Refusal
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+_F32 = np.dtype(np.float32)
+_WHOLE = (int, np.integer)
 
 MOST_COMPONENTS = 1 << 16
 
 
 def components(d: Any) -> int:
     """`d` as the number of components of a vector."""
-    if not isinstance(d, (int, np.integer)) or not 0 < d <= MOST_COMPONENTS:
+    if not isinstance(d, _WHOLE) or not 0 < d <= MOST_COMPONENTS:
         what = f"d is {d!r}, which is no number of components."
         raise Refusal(what, f"Give a whole number from 1 to {MOST_COMPONENTS}.")
     return int(d)
@@ -25,23 +27,30 @@ def components(d: Any) -> int:
 
 def vectors(x: Any, d: int, name: str = "x") -> F32:
     """`x` as f32[n, d], contiguous; Refusal for another type, shape, NaN or infinity."""
-    x = np.asarray(x)
-    if x.dtype != np.float32:
-        what = f"{name} holds {x.dtype}, an index holds float32."
-        raise Refusal(what, f"Convert it: {name}.astype('float32').")
-    if x.ndim != 2 or x.shape[1] != d:
-        what = f"{name} has the shape {x.shape}, the index wants (n, {d})."
-        raise Refusal(what, f"Reshape it to rows of {d} components.")
-    if not np.isfinite(x).all():
-        row = int(np.argmin(np.isfinite(x).all(1)))
+    found = shaped(x, d, name)
+    if not np.isfinite(found).all():
+        row = int(np.argmin(np.isfinite(found).all(1)))
         what = f"Row {row} of {name} holds a NaN or an infinity, to which nothing is near."
         raise Refusal(what, "Drop or mend such rows first.")
-    return np.ascontiguousarray(x)
+    return found
+
+
+def shaped(x: Any, d: int, name: str) -> F32:
+    """As `vectors`, but a NaN or an infinity is left for others to find: looking for one takes
+    longer than all else that a search of one query does before it is compiled."""
+    found: F32 = np.asarray(x)
+    if found.dtype != _F32:
+        what = f"{name} holds {found.dtype}, an index holds float32."
+        raise Refusal(what, f"Convert it: {name}.astype('float32').")
+    if found.ndim != 2 or found.shape[1] != d:
+        what = f"{name} has the shape {found.shape}, the index wants (n, {d})."
+        raise Refusal(what, f"Reshape it to rows of {d} components.")
+    return np.ascontiguousarray(found)
 
 
 def count(k: Any, name: str = "k") -> int:
     """`k` as a whole number of at least 1."""
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+    if not isinstance(k, _WHOLE) or isinstance(k, bool) or k < 1:
         raise Refusal(f"{name} is {k!r}.", "Give a whole number of at least 1.")
     return int(k)
 
@@ -59,7 +68,7 @@ def names(ids: Any, n: int) -> I64:
 
 def row(i: Any, n: int) -> int:
     """`i` as the place of one of `n` vectors."""
-    if not isinstance(i, (int, np.integer)) or not 0 <= i < n:
+    if not isinstance(i, _WHOLE) or not 0 <= i < n:
         raise Refusal(f"There is no vector {i!r}.", f"The index holds {n}: 0 to {n - 1}.")
     return int(i)
 

@@ -13,6 +13,9 @@ from .arguments import F32, I64
 
 PER_CENTRE = 256  # vectors that a centre is learnt from at most, as in faiss
 LEAST_BATCH = 4096
+# With them errors are at most those of faiss's 10 over all of IVF and 25 over slices, on five kinds
+# of data; with 8 they are another 0.1 to 0.7 % smaller.
+PASSES = 6
 MOST_LISTS = 1024
 Near = Callable[[F32, F32, int], I64]  # vectors, centres, threads -> numbers of centres
 
@@ -22,14 +25,13 @@ def default_lists(n: int) -> int:
     return max(1, min(MOST_LISTS, int(n**0.5)))
 
 
-def nearest(x: F32, centres: F32, threads: int = 1) -> I64:
-    """The number i64[n] of the nearest centre of each vector."""
-    found: I64 = engine.Rows(centres).search(x, 1, threads)[1]
-    return found.ravel()
-
-
 def kmeans(
-    x: Any, k: int, seed: int = 0, passes: int = 8, threads: int = 1, near: Near = nearest
+    x: Any,
+    k: int,
+    seed: int = 0,
+    passes: int = PASSES,
+    threads: int = 1,
+    near: Near = engine.labels,
 ) -> F32:
     """Centres f32[k, d] of x f32[n, d]: mini-batches, each centre the mean of what a pass gave it
     (Sculley, "Web-scale k-means clustering", WWW 2010).
@@ -45,22 +47,24 @@ def kmeans(
         what = f"{len(x)} vectors cannot make {k} clusters."
         raise Refusal(what, f"Train with at least {k}, better {39 * k} vectors, or make fewer.")
     rng = np.random.default_rng(seed)
-    x = x[rng.permutation(len(x))[: PER_CENTRE * k]]
-    centres: F32 = x[:k].copy()
+    sample = rng.permutation(len(x))[: PER_CENTRE * k]
+    centres: F32 = x[sample[:k]]
     for _ in range(passes):
-        centres = _passed(x[rng.permutation(len(x))], centres, rng, near, threads)
+        centres = _passed(x, rng.permutation(sample), centres, rng, near, threads)
     return centres
 
 
-def _passed(x: F32, centres: F32, rng: np.random.Generator, near: Near, threads: int) -> F32:
-    """Centres after one look at all of x, moved after every batch."""
+def _passed(
+    x: F32, order: I64, centres: F32, rng: np.random.Generator, near: Near, threads: int
+) -> F32:
+    """Centres after one look at x in this order, moved after every batch."""
     from .loops import add_up
 
     k, d = centres.shape
     sums, counts = np.zeros((k, d)), np.zeros(k, np.int64)
     size = max(LEAST_BATCH, 16 * k)
-    for at in range(0, len(x), size):
-        batch = x[at : at + size]
+    for at in range(0, len(order), size):
+        batch = x[order[at : at + size]]
         add_up(batch, near(batch, centres, threads), sums, counts)
         some = counts > 0
         centres[some] = sums[some] / counts[some, None]

@@ -5,6 +5,7 @@ Knows codes, ids and lists; nothing of how lists are chosen or searched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import F32, I64
-from .lists import Runs, sort
+from .lists import Part, Runs, shown, sort
 from .quantizer import U8, Quantizer
 
 ROWS = 64  # of a block
@@ -51,7 +52,7 @@ class Coded(Runs):
         """What `scan` takes; all are read-only, as those of a file are: one compiled form."""
         most = np.float32(np.abs(self.terms).max(initial=0))
         arrays = (self.quantizer.columns, self.blocks, self.terms, self.offsets, self.ids)
-        return *map(_shown, (*arrays, self.middle)), most
+        return *map(shown, (*arrays, self.middle)), most
 
     @property
     def rows(self) -> U8:
@@ -60,9 +61,9 @@ class Coded(Runs):
         flat = self.blocks.transpose(0, 2, 1).reshape(-1, M)
         return np.ascontiguousarray(flat[: len(self.ids)])
 
-    def holding(self, rows: U8, ids: I64, labels: I64) -> Coded:
-        """These codes u8[n, M] alone, sorted by list."""
-        return self.of(*sort(rows, ids, labels, len(self.centres)))
+    def holding(self, parts: Sequence[Part]) -> Coded:
+        """What these parts, of codes u8[n, M], hold, sorted by list."""
+        return self.of(*sort(parts, len(self.centres)))
 
     def of(self, rows: U8, ids: I64, offsets: I64) -> Coded:
         """These codes u8[n, M] alone, sorted already."""
@@ -84,12 +85,6 @@ class Coded(Runs):
         M, none = len(centroids), np.empty(0, np.int64)
         blocks, terms = np.zeros((1, M, ROWS), np.uint8), np.zeros(ROWS, np.float32)
         return cls(blocks, terms, none, np.zeros(len(centres) + 2, np.int64), centres, centroids)
-
-
-def _shown(array: Any) -> Any:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def aligned(blocks: int, M: int) -> U8:

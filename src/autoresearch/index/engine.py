@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..model import FloatArray
 from .arguments import F32, I64
 
 Run = Callable[..., None]
+MANY = 512  # queries from which those of one list are brought together: more than pass at once
 
 
 @cache
@@ -39,66 +39,108 @@ def nearest() -> tuple[Any, Run]:
 
 @cache
 def listed() -> tuple[Any, Run]:
-    """`prepare` and a driver of ivf-flat: the nearest of the lists probed, by name. `alone` hands
-    the queries over one by one instead of list by list."""
+    """`prepare` and a driver of ivf-flat: the nearest of the lists probed, by name. Fewer than
+    `few` queries are handed over one by one, others list by list."""
     import numba
+
+    from .loops import by_first, put, read, rename, take
 
     kernel = kernels.product("ivf-flat")
     search, scratch = kernel.search, kernel.scratch
 
     @numba.njit(nogil=True)
-    def run(state, names, q, probes, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def singly(state, places, nowhere, q, probes, ids, dists):  # type: ignore[no-untyped-def]
+        nprobe, flat = probes.shape[1], probes.ravel()
+        for i in range(q.shape[0]):
+            one = slice(i, i + 1)
+            wanted = flat[i * nprobe : i * nprobe + read(probes[i], nowhere)].reshape(1, -1)
+            search(state, places, q[one], wanted, ids[one], dists[one])
+
+    @numba.njit(nogil=True)
+    def in_order(state, places, q, probes, ids, dists):  # type: ignore[no-untyped-def]
+        order = by_first(probes)
+        found, apart = np.empty_like(ids), np.empty_like(dists)
+        search(state, places, take(q, order), take(probes, order), found, apart)
+        put(found, order, ids)
+        put(apart, order, dists)
+
+    @numba.njit(nogil=True)
+    def run(state, offsets, names, few, q, probes, ids, dists):  # type: ignore[no-untyped-def]
         places = scratch(state)
-        if alone:
-            for i in range(q.shape[0]):
-                one = slice(i, i + 1)
-                search(state, places, q[one], probes[one], ids[one], dists[one])
-        else:
+        if q.shape[0] < few:
+            singly(state, places, offsets.size - 2, q, probes, ids, dists)
+        elif q.shape[0] < MANY:
             search(state, places, q, probes, ids, dists)
-        for i in range(ids.shape[0]):
-            for j in range(ids.shape[1]):
-                if ids[i, j] >= 0:
-                    ids[i, j] = names[ids[i, j]]
+        else:
+            in_order(state, places, q, probes, ids, dists)
+        rename(names, ids)
 
     return kernel.prepare, run
 
 
 @cache
-def inverted() -> Run:
-    """`nearest` and `listed` in one: chooses the `nprobe` lists of each query and reads them. At
-    one query, handing the lists over to Python and back costs more than choosing them."""
+def chosen() -> Run:
+    """The `nprobe` nearest of `Centres.state`: a single one needs no selection."""
     import numba
 
-    kernel = kernels.product("ivf-partition")
+    from . import assign
+
+    kernel, nearest_one = kernels.product("ivf-partition"), assign.nearest
     select, scratch = kernel.select, kernel.scratch
-    _, scan = listed()
 
     @numba.njit(nogil=True)
-    def run(coarse, state, names, q, nprobe, alone, ids, dists):  # type: ignore[no-untyped-def]
+    def run(centres, nprobe, q, lists, dists):  # type: ignore[no-untyped-def]
+        few, many = centres
+        if nprobe == 1:
+            nearest_one(few, q, lists, dists)
+        else:
+            select(many, scratch(many), q, nprobe, lists, dists)
+
+    return run
+
+
+@cache
+def inverted() -> Run:
+    """`chosen` and `listed` in one: chooses the `nprobe` lists of each query, drops those that
+    begin after `most` vectors, and reads them; FloatingPointError where q is not finite. At one
+    query, handing the lists over to Python and back costs more than choosing them."""
+    import numba
+
+    from .loops import finite, limit
+
+    choose, (_, scan) = chosen(), listed()
+
+    @numba.njit(nogil=True)
+    def run(centres, state, offsets, names, nprobe, most, few, q, ids, dists):  # type: ignore[no-untyped-def]
+        if not finite(q):
+            raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         gaps = np.empty((q.shape[0], nprobe), np.float32)
-        select(coarse, scratch(coarse), q, nprobe, probes, gaps)
-        scan(state, names, q, probes, alone, ids, dists)
+        choose(centres, nprobe, q, probes, gaps)
+        if most > 0:
+            limit(probes, offsets, most)
+        scan(state, offsets, names, few, q, probes, ids, dists)
 
     return run
 
 
 @cache
 def coded() -> Run:
-    """`nearest` and then `scan`, in one step without the GIL."""
+    """`chosen` and then `scan`, in one step without the GIL; errors as `inverted`."""
     import numba
 
-    from .loops import limit
+    from .loops import finite, limit
     from .scan import search
 
-    kernel = kernels.product("ivf-partition")
-    select, scratch = kernel.select, kernel.scratch
+    choose = chosen()
 
     @numba.njit(nogil=True)
-    def run(coarse, state, q, bounded, nprobe, most, ids, dists):  # type: ignore[no-untyped-def]
+    def run(centres, state, bounded, nprobe, most, q, ids, dists):  # type: ignore[no-untyped-def]
+        if not finite(q):
+            raise FloatingPointError
         probes = np.empty((q.shape[0], nprobe), np.int64)
         bases = np.empty((q.shape[0], nprobe), np.float32)
-        select(coarse, scratch(coarse), q, nprobe, probes, bases)
+        choose(centres, nprobe, q, probes, bases)
         if most > 0:
             limit(probes, state[3], most)
         search(state, bounded, q, probes, bases, ids, dists)
@@ -126,19 +168,65 @@ class Rows:
         return dists, ids
 
 
-def spread(
-    part: Callable[[int, int], None],
-    n: int,
-    threads: int,
-    costs: Callable[[], FloatArray] | None = None,
-) -> None:
-    """`part` over runs of about equal cost that together are queries 0 to n - 1, the first here and
-    each other in a thread of its own; without costs f64[n] every query counts the same. No part may
-    spread further."""
+class Centres:
+    """Centres packed for `chosen`, a state that threads share."""
+
+    def __init__(self, x: F32) -> None:
+        from .assign import packed
+
+        prepare, _ = nearest()
+        self.state = packed(x), prepare(x)
+
+    def labels(self, x: F32, threads: int = 1) -> I64:
+        """As the function."""
+        return _labels(x, self.state[0], threads)
+
+    def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
+        """As `Rows.search`; k is at most their number."""
+        ids, dists = np.empty((len(q), k), np.int64), np.empty((len(q), k), np.float32)
+        share(partial(chosen(), self.state, k), (q, ids, dists), threads, max(1, len(q)))
+        return dists, ids
+
+
+def labels(x: F32, centres: F32, threads: int = 1) -> I64:
+    """The number i64[n] of the nearest centre of each vector; FloatingPointError where one is not
+    finite."""
+    from . import assign
+
+    return _labels(x, assign.packed(centres), threads)
+
+
+def _labels(x: F32, state: Any, threads: int) -> I64:
+    from . import assign
+
+    ids, dists = np.empty((len(x), 1), np.int64), np.empty((len(x), 1), np.float32)
+    share(partial(assign.nearest, state), (x, ids, dists), threads, max(1, len(x)))
+    return ids[:, 0]
+
+
+def share(call: Run, rows: tuple[Any, ...], threads: int, step: int) -> None:
+    """`call` with all rows of some arrays, at most `step` at a time, by as many threads; a few of
+    them without any detour."""
+    n = len(rows[0])
+    if n <= step and min(n, threads) < 2:
+        call(*rows)
+        return
+
+    def part(begin: int, end: int) -> None:
+        for at in range(begin, end, step):
+            own = slice(at, min(at + step, end))
+            call(*(some[own] for some in rows))
+
+    spread(part, n, threads)
+
+
+def spread(part: Callable[[int, int], None], n: int, threads: int) -> None:
+    """`part` over runs of about the same length that together are queries 0 to n - 1, the first
+    here and each other in a thread of its own. No part may spread further."""
     if min(n, threads) < 2:
         part(0, n)
         return
-    first, *rest = shares(costs() if costs else np.ones(n), threads)
+    first, *rest = shares(n, threads)
     others = [_pool(threads - 1).submit(part, *run) for run in rest]
     try:
         part(*first)
@@ -157,9 +245,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork
 
 
-def shares(costs: FloatArray, parts: int) -> list[tuple[int, int]]:
-    """Cuts of the queries into at most `parts` runs of about the same cost; none is empty."""
-    ends = np.cumsum(costs)
-    wanted = ends[-1] * np.arange(1, parts) / parts
-    cuts = [0, *np.searchsorted(ends, wanted, side="right").tolist(), len(ends)]
+def shares(n: int, parts: int) -> list[tuple[int, int]]:
+    """Cuts of n queries into at most `parts` runs of about the same length; none is empty."""
+    cuts = [n * i // parts for i in range(parts + 1)]
     return [(a, b) for a, b in pairwise(cuts) if a < b]

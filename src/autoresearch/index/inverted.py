@@ -6,6 +6,8 @@ Knows which lists a query reads; nothing of what lists hold or how they are sear
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,20 @@ from .lists import Lists
 from .probing import Probes, limited
 
 CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
+
+WORTH_NS = 200_000  # of work that a thread must get: waking one takes about half of that
+COARSE_NS = 0.1  # a component of a centre: so many that a guess will do
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to search some lists under some settings: made anew when either changes, since checking
+    settings takes as long as choosing a list. `step` queries at most go to `call` at once."""
+
+    held: Any
+    settings: tuple[Any, ...]
+    call: Callable[..., None]
+    step: int
 
 
 class Inverted(ABC):
@@ -32,7 +48,8 @@ class Inverted(ABC):
         self.seed = seed
         self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
         self._lists: Lists | None = None
-        self._coarse: engine.Rows | None = None
+        self._coarse: engine.Centres | None = None
+        self._route: Route | None = None
 
     # What it holds
 
@@ -71,31 +88,70 @@ class Inverted(ABC):
     def _hold(self, lists: Any) -> None:
         """Take packed lists as they are."""
         self.nlist = len(lists.centres)
-        self._lists, self._coarse = Lists(lists), engine.Rows(lists.centres)
+        self._lists, self._coarse = Lists(lists), engine.Centres(lists.centres)
 
     def add(self, x: Any) -> None:
         """Vectors f32[n, d], with ids from ntotal on."""
-        x = arguments.vectors(x, self.d)
+        x = arguments.shaped(x, self.d, "x")
         self.add_with_ids(x, np.arange(self.ntotal, self.ntotal + len(x)))
 
     def add_with_ids(self, x: Any, ids: Any) -> None:
-        """Vectors f32[n, d] with ids i64[n]; an id may stand for several. They are packed when
-        next searched or saved, in one pass over all."""
+        """Vectors f32[n, d] with ids i64[n]; an id may stand for several. Many are packed at once,
+        few when next searched or saved, in one pass over all."""
         arguments.trained(self.is_trained)
         assert self._lists and self._coarse
-        x = arguments.vectors(x, self.d)
+        x = arguments.shaped(x, self.d, "x")
         ids = arguments.names(ids, len(x))
-        labels = self._coarse.search(x, 1, self.num_threads)[1][:, 0]
-        self._lists.waiting.append((self._rows(x, labels), ids, labels))
+        try:
+            labels = self._coarse.labels(x, self.num_threads)
+        except FloatingPointError:
+            arguments.vectors(x, self.d)  # says where
+            raise
+        self._route = None  # nor the lists that it holds
+        self._lists.add((self._rows(x, labels), ids, labels))
 
     @abstractmethod
     def _rows(self, x: F32, labels: I64) -> Any:
-        """What lists hold of x f32[n, d], copied."""
+        """What lists hold of x f32[n, d]."""
 
     def reset(self) -> None:
         """Forget all vectors; what was learnt stays."""
+        self._route = None
         if self._lists:
             self._lists = Lists(self._lists.packed.emptied())
+
+    # Searching
+
+    def search(self, q: Any, k: int) -> tuple[F32, I64]:
+        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
+        -1 where the lists hold fewer."""
+        q, k, held = arguments.shaped(q, self.d, "q"), arguments.count(k), self.lists
+        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
+        try:
+            self._search(self._routed(held), q, ids, dists)
+        except FloatingPointError:
+            arguments.vectors(q, self.d, "q")  # says where
+            raise
+        return dists, ids
+
+    @abstractmethod
+    def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
+        """Leaves the nearest; FloatingPointError where q is not finite."""
+
+    @abstractmethod
+    def _call(self, held: Any) -> Callable[..., None]:
+        """What searches these lists, settings checked and bound."""
+
+    def _routed(self, held: Any) -> Route:
+        route, settings = self._route, self._settings()
+        if route is None or route.held is not held or route.settings != settings:
+            step = max(1, CHUNK // self._probed())
+            route = self._route = Route(held, settings, self._call(held), step)
+        return route
+
+    def _settings(self) -> tuple[Any, ...]:
+        """Those that a route depends on."""
+        return self.nprobe, self.max_codes
 
     # Probing
 
@@ -104,6 +160,14 @@ class Inverted(ABC):
         assert self._coarse
         dists, lists = self._coarse.search(q, self._probed(), threads)
         return limited(held, Probes(lists, dists), most)
+
+    def _threads(self, nq: int, row_ns: float) -> int:
+        """As many as get enough to do, at most `num_threads`; a row of a list takes `row_ns`."""
+        if self.num_threads < 2:
+            return 1
+        rows = self._probed() * self.ntotal / self.nlist
+        work = nq * (COARSE_NS * self.nlist * self.d + row_ns * rows)
+        return min(self.num_threads, 1 + int(work / WORTH_NS))
 
     def _probed(self) -> int:
         return min(arguments.count(self.nprobe, "nprobe"), self.nlist)

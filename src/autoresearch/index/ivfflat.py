@@ -5,8 +5,11 @@ Knows lists and when to look at which; the kernel of ivf-flat (`engine`) does th
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +17,7 @@ import numpy as np
 from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
-from .inverted import CHUNK, Inverted
+from .inverted import Inverted, Route
 from .lists import Packed
 from .probing import Probes, surely_farther
 
@@ -22,6 +25,7 @@ MODES = ("auto", "matrix", "csr")
 # Queries a list gets on average, at 512 lists, from which `auto` takes `csr`: the routes are level
 # between 0.25 and 0.5 (nlist 64 to 1024, nprobe 1 to 16, nq 1 to 64, d = 128), then csr leads.
 THRESHOLD = 0.5
+VECTOR_NS = 0.1  # a component of a vector: so many that a guess will do
 FIRST = 4  # one probe in four is searched before radii may spare the others
 
 
@@ -76,48 +80,39 @@ class IndexIVFFlat(Inverted):
 
     def _rows(self, x: F32, labels: I64) -> F32:
         del labels
-        return x.copy()
+        return x
 
     # Searching
 
-    def search(self, q: Any, k: int) -> tuple[F32, I64]:
-        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
-        -1 where the lists hold fewer."""
-        q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
-        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        plain = not self._profile().prune and not self._most(held)
-        search = self._inverted if plain else self._searched
-        step = max(1, CHUNK // self._probed())
-        for at in range(0, len(q), step):
-            part = slice(at, at + step)
-            search(held, q[part], ids[part], dists[part])
-        return dists, ids
+    def _settings(self) -> tuple[Any, ...]:
+        return self.nprobe, self.max_codes, self.profile, self.search_mode
 
-    def _inverted(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
-        """All vectors of all lists probed: nothing to decide in between."""
+    def _call(self, held: Packed) -> Callable[..., None]:
+        """All lists probed, up to a limit, and nothing to decide in between; or, where radii may
+        spare some, what decides."""
         assert self._coarse
-        run, coarse, nprobe = engine.inverted(), self._coarse.state, self._probed()
-        state, names, alone = held.state, held.ids, self._alone(len(q), nprobe)
+        nprobe, most, few = self._probed(), self._most(held), self._few(self._probed())
+        if self._profile().prune:
+            return partial(self._pruned, held)
+        fixed = self._coarse.state, held.state, *held.named
+        return partial(engine.inverted(), *fixed, nprobe, most, few)
 
-        def part(begin: int, end: int) -> None:
-            at = slice(begin, end)
-            run(coarse, state, names, q[at], nprobe, alone, ids[at], dists[at])
+    def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
+        threads = self._threads(len(q), VECTOR_NS * self.d)
+        engine.share(route.call, (q, ids, dists), threads, route.step)
 
-        engine.spread(part, len(q), self.num_threads)
-
-    def _searched(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
+    def _pruned(self, held: Packed, q: F32, ids: I64, dists: F32) -> None:
         """The lists that limits and radii leave."""
-        probes = self._read(q, held)
+        if not np.isfinite(q).all():
+            raise FloatingPointError
+        probes = self._read(q, held, 1)
         first = max(1, probes.lists.shape[1] // FIRST)
-        if not self._profile().prune or first == probes.lists.shape[1]:
-            self._scan(held, q, probes.lists, ids, dists)
-            return
-        from .loops import merge_nearest
-
         self._scan(held, q, probes.lists[:, :first], ids, dists)
         rest = surely_farther(held, q, probes.after(first), dists[:, -1])
         if (rest == held.nowhere).all():
             return
+        from .loops import merge_nearest
+
         more_ids, more = np.empty_like(ids), np.empty_like(dists)
         self._scan(held, q, rest, more_ids, more)
         merge_nearest(ids, dists, more_ids, more)
@@ -125,23 +120,17 @@ class IndexIVFFlat(Inverted):
     def _scan(self, held: Packed, q: F32, probes: I64, ids: I64, dists: F32) -> None:
         """Leaves the nearest of the lists probed, as ids."""
         _, run = engine.listed()
-        state, probes = held.state, np.ascontiguousarray(probes)
-        alone = self._alone(len(q), probes.shape[1])
+        few = self._few(probes.shape[1])
+        run(held.state, *held.named, few, q, np.ascontiguousarray(probes), ids, dists)
 
-        def part(begin: int, end: int) -> None:
-            at = slice(begin, end)
-            run(state, held.ids, q[at], probes[at], alone, ids[at], dists[at])
-
-        engine.spread(part, len(q), self.num_threads, lambda: held.sizes[probes].sum(1) + 1.0)
-
-    def _alone(self, nq: int, nprobe: int) -> bool:
-        """Whether to go query by query."""
+    def _few(self, nprobe: int) -> float:
+        """The number of queries from which to go list by list."""
         if self.search_mode not in MODES:
             what = f"search_mode is {self.search_mode!r}."
             raise Refusal(what, f"Choose one of {', '.join(MODES)}.")
         if self.search_mode == "auto":
-            return nq * nprobe / self.nlist < THRESHOLD * self.nlist / 512
-        return self.search_mode == "matrix"
+            return THRESHOLD * self.nlist / 512 * self.nlist / nprobe
+        return math.inf if self.search_mode == "matrix" else 0.0
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits
@@ -151,14 +140,14 @@ class IndexIVFFlat(Inverted):
 
         q, held = arguments.vectors(q, self.d, "q"), self.lists
         bounds = np.stack([held.offsets[:-1], held.offsets[1:]], 1)
-        spans = (bounds[row].tolist() for row in self._read(q, held).lists)
+        spans = (bounds[row].tolist() for row in self._read(q, held, self.num_threads).lists)
         near = np.float32(radius)
         limits, found, places = in_range(q, held.vectors, distances, lambda s: s < near, spans)
         return limits, found, held.ids[places]
 
-    def _read(self, q: F32, held: Packed) -> Probes:
+    def _read(self, q: F32, held: Packed, threads: int) -> Probes:
         """The lists that each query reads."""
-        return self._probes(q, held, self._most(held), self.num_threads)
+        return self._probes(q, held, self._most(held), threads)
 
     def _most(self, held: Packed) -> int:
         """How many vectors a query reads at most, to the end of a list; 0 is no limit."""

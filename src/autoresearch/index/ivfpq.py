@@ -7,6 +7,8 @@ does the looking.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +17,11 @@ from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
 from .coded import Coded
-from .inverted import CHUNK, Inverted
+from .inverted import Inverted, Route
 from .quantizer import U8, Quantizer
 
 SETTINGS = ("nprobe", "max_codes")
-WORTH_NS = 200_000  # of work that a thread must get: waking one takes about half of that
-COARSE_NS, CODE_NS = 0.1, 0.05  # a component of a centre, a code: so many that a guess will do
+CODE_NS = 0.05  # a code: so many that a guess will do
 
 
 class IndexIVFPQ(Inverted):
@@ -62,7 +63,7 @@ class IndexIVFPQ(Inverted):
         x = arguments.vectors(x, self.d)
         centres = self._centres(x)
         some = np.random.default_rng(self.seed).permutation(len(x))[: 256 << self.nbits]
-        labels = engine.Rows(centres).search(x[some], 1, self.num_threads)[1][:, 0]
+        labels = engine.labels(x[some], centres, self.num_threads)
         gaps = x[some] - centres[labels]
         learnt = Quantizer.learnt(gaps, self.M, 1 << self.nbits, self.seed, self.num_threads)
         self.place(centres, learnt.centroids)
@@ -85,31 +86,17 @@ class IndexIVFPQ(Inverted):
 
     # Searching
 
-    def search(self, q: Any, k: int) -> tuple[F32, I64]:
-        """Squared distances f32[nq, k] and ids i64[nq, k] of q f32[nq, d], nearest first; inf and
-        -1 where the lists hold fewer."""
+    def _call(self, held: Coded) -> Callable[..., None]:
         from . import scan
 
-        q, k, held = arguments.vectors(q, self.d, "q"), arguments.count(k), self.lists
-        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
-        coarse, nprobe, run = self._coarse, self._probed(), engine.coded()
-        assert coarse
-        asked = scan.BOUNDED and self.M <= scan.MOST, nprobe, self.max_codes
-        step = max(1, CHUNK // nprobe)
+        assert self._coarse
+        bounded = scan.BOUNDED and self.M <= scan.MOST
+        asked = bounded, self._probed(), self.max_codes
+        return partial(engine.coded(), self._coarse.state, held.state, *asked)
 
-        def part(begin: int, end: int) -> None:
-            for at in range(begin, end, step):
-                own = slice(at, min(at + step, end))
-                run(coarse.state, held.state, q[own], *asked, ids[own], dists[own])
-
-        engine.spread(part, len(q), self._threads(len(q), held))
-        return dists, ids
-
-    def _threads(self, nq: int, held: Coded) -> int:
-        """As many as get enough to do, at most `num_threads`."""
-        codes = self.M * self._probed() * len(held.ids) / self.nlist
-        work = nq * (COARSE_NS * self.nlist * self.d + CODE_NS * codes)
-        return min(self.num_threads, 1 + int(work / WORTH_NS))
+    def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
+        threads = self._threads(len(q), CODE_NS * self.M)
+        engine.share(route.call, (q, ids, dists), threads, route.step)
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits

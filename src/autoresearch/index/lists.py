@@ -5,6 +5,7 @@ Knows vectors, ids and lists; nothing of how lists are chosen or searched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
@@ -14,6 +15,8 @@ import numpy as np
 
 from . import engine
 from .arguments import F32, I64
+
+Part = tuple[Any, I64, I64]  # rows [n, width], ids i64[n], lists i64[n]
 
 
 class Runs:
@@ -27,6 +30,11 @@ class Runs:
     def nowhere(self) -> int:
         """The number of the list that is empty."""
         return len(self.offsets) - 2
+
+    @cached_property
+    def named(self) -> tuple[I64, I64]:
+        """Offsets and ids, read-only as those of a file are: one compiled form serves both."""
+        return shown(self.offsets), shown(self.ids)
 
     @cached_property
     def sizes(self) -> I64:
@@ -71,9 +79,9 @@ class Packed(Runs):
     def rows(self) -> F32:
         return self.vectors
 
-    def holding(self, rows: F32, ids: I64, labels: I64) -> Packed:
-        """These vectors alone, sorted by list."""
-        vectors, ids, offsets = sort(rows, ids, labels, len(self.centres))
+    def holding(self, parts: Sequence[Part]) -> Packed:
+        """What these parts hold, sorted by list."""
+        vectors, ids, offsets = sort(parts, len(self.centres))
         return replace(self, vectors=vectors, ids=ids, offsets=offsets)
 
     def emptied(self) -> Packed:
@@ -86,38 +94,58 @@ class Packed(Runs):
         return cls(x, none, np.zeros(len(centres) + 2, np.int64), centres)
 
 
-def sort(rows: Any, ids: I64, labels: I64, nlist: int) -> tuple[Any, I64, I64]:
+def shown(array: Any) -> Any:
+    """A read-only view."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def sort(parts: Sequence[Part], nlist: int) -> tuple[Any, I64, I64]:
     """Rows [n, width] and ids sorted by list, those of one list in the order they came; offsets."""
     from .loops import scatter
 
-    sizes = np.bincount(labels, minlength=nlist + 1)
+    sizes = sum(np.bincount(labels, minlength=nlist + 1) for _, _, labels in parts)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    sorted_rows, order = np.empty_like(rows), np.empty(len(rows), np.int64)
-    scatter(rows, labels, offsets[:-1].copy(), sorted_rows, order)
-    return sorted_rows, ids[order], offsets
+    first, _, _ = parts[0]
+    rows = np.empty((offsets[-1], first.shape[1]), first.dtype)
+    names, places = np.empty(len(rows), np.int64), offsets[:-1].copy()
+    for some, ids, labels in parts:
+        scatter(shown(some), shown(ids), labels, places, rows, names)
+    return rows, names, offsets
 
 
 @dataclass
 class Lists:
-    """What was packed, and what waits: (rows, ids, labels) of every add since."""
+    """What was packed, and what waits: the part of every add since."""
 
     packed: Any
-    waiting: list[tuple[Any, I64, I64]] = field(default_factory=list)
+    waiting: list[Part] = field(default_factory=list)
     _packing: Lock = field(default_factory=Lock)
 
     @property
     def total(self) -> int:
         return len(self.packed.ids) + sum(len(ids) for _, ids, _ in self.waiting)
 
+    def add(self, part: Part) -> None:
+        """Takes copies: to where they belong if they are as many as all before, which costs no
+        more than keeping them would; else until they are needed."""
+        rows, ids, labels = part
+        if not self.waiting and len(ids) >= len(self.packed.ids):
+            self._pack([part])
+        else:
+            self.waiting.append((rows.copy(), ids, labels))
+
     def ready(self) -> Any:
         """All of them, packed: the cost of one copy after an add, nothing after that."""
-        with self._packing:  # of several searches the first packs
-            if self.waiting:
-                self._pack()
-            return self.packed
+        if self.waiting:
+            with self._packing:  # of several searches the first packs
+                if self.waiting:
+                    self._pack(self.waiting)
+                    self.waiting = []  # last: who sees nothing wait may take what is packed
+        return self.packed
 
-    def _pack(self) -> None:
+    def _pack(self, parts: Sequence[Part]) -> None:
         old = self.packed
-        parts = [(old.rows, old.ids, old.labels), *self.waiting]
-        rows, ids, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
-        self.packed, self.waiting = old.holding(rows, ids, labels), []
+        held = [(old.rows, old.ids, old.labels)] if len(old.ids) else []
+        self.packed = old.holding([*held, *parts])

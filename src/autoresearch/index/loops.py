@@ -67,6 +67,69 @@ def limit(probes, offsets, most):
             read += offsets[probes[i, p] + 1] - offsets[probes[i, p]]
 
 
+@njit
+def read(probes, nowhere):
+    """How many of the probes i64[nprobe] of a query `limit` left."""
+    count = probes.size
+    while count > 0 and probes[count - 1] == nowhere:
+        count -= 1
+    return count
+
+
+@njit
+def by_first(probes):
+    """The order i64[nq] of queries by the first of their probes i64[nq, nprobe], as it came else:
+    those who share a list then share a pass over it."""
+    nq = probes.shape[0]
+    places = np.zeros(probes[:, 0].max() + 2, np.int64)
+    for i in range(nq):
+        places[probes[i, 0] + 1] += 1
+    for i in range(1, places.size):
+        places[i] += places[i - 1]
+    order = np.empty(nq, np.int64)
+    for i in range(nq):
+        order[places[probes[i, 0]]] = i
+        places[probes[i, 0]] += 1
+    return order
+
+
+@njit
+def take(rows, order):
+    """rows[order], contiguous."""
+    out = np.empty((order.size, rows.shape[1]), rows.dtype)
+    for i in range(order.size):
+        out[i] = rows[order[i]]
+    return out
+
+
+@njit
+def put(rows, order, out):
+    """out[order] = rows."""
+    for i in range(order.size):
+        out[order[i]] = rows[i]
+
+
+@njit
+def rename(names, ids):
+    """Places ids i64[nq, k] to names; -1 stays."""
+    for i in range(ids.shape[0]):
+        for j in range(ids.shape[1]):
+            if ids[i, j] >= 0:
+                ids[i, j] = names[ids[i, j]]
+
+
+@njit
+def finite(x):
+    """Whether x f32[n, d] has neither NaN nor infinity."""
+    for i in range(x.shape[0]):
+        bad = 0
+        for c in range(x.shape[1]):
+            bad += not abs(x[i, c]) < np.inf
+        if bad:
+            return False
+    return True
+
+
 @njit(nogil=True, fastmath=_FAST)
 def distances(x, q, begin, end, out):
     """out[j - begin] = |q - x[j]|^2 by subtraction, for rows begin to end - 1 of x f32[n, d]."""
@@ -99,13 +162,13 @@ def add_up(x, labels, sums, counts):
 
 
 @njit(nogil=True)
-def scatter(x, labels, places, out, order):
-    """Puts row i of x at the next place of its label: out[place] = x[i], order[place] = i; places
-    i64[lists] holds the first place of every list and is moved on."""
+def scatter(x, ids, labels, places, out, names):
+    """Puts row i of x at the next place of its label: out[place] = x[i], names[place] = ids[i];
+    places i64[lists] holds the first place of every list and is moved on."""
     for i in range(x.shape[0]):
         place = places[labels[i]]
         places[labels[i]] = place + 1
-        order[place] = i
+        names[place] = ids[i]
         for c in range(x.shape[1]):
             out[place, c] = x[i, c]
 

@@ -69,5 +69,5 @@ class Quantizer:
 
 
 def _near(x: F32, centres: F32, threads: int) -> I64:
-    """As clusters.nearest, for up to 256 centres of few components."""
+    """As engine.labels, for up to 256 centres of few components."""
     return Quantizer(centres[None]).encode(x, threads)[:, 0].astype(np.int64)

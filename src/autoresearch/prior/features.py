@@ -29,18 +29,19 @@ def apart(values: Sequence[Setting]) -> FloatArray:
     return STEP * other + (1 - STEP) * gaps / max(float(gaps.max()), 1e-9)
 
 
-def traits(places: Sequence[Place]) -> tuple[FloatArray, ...]:
-    """f64[n, n] of 0 to 1 for each size, word, op and machine in which the places differ; of a
-    place with several shapes the means count."""
-    described = [_described(machine, shapes) for machine, shapes in places]
+def away(places: Sequence[Place], here: Place) -> FloatArray:
+    """f64[n] of 0 to 1, from one place to each: the mean over all sizes, words, ops and machines in
+    which any of them differ; of a place with several shapes the means count."""
+    described = [_described(machine, shapes) for machine, shapes in (*places, here)]
     names = sorted({name for row in described for name, _ in row})
-    found = []
+    gaps = []
     for name in names:
         words = sorted({word for row in described for n, word in row if n == name})
         columns = np.array([[row.get((name, word), 0.0) for word in words] for row in described])
-        gaps = np.abs(columns[:, None, :] - columns[None, :, :]).sum(2)
-        found.append(gaps / max(float(gaps.max()), 1e-9))
-    return tuple(table for table in found if table.any())
+        widest = float(np.abs(columns[:, None] - columns[None]).sum(axis=2).max())
+        if widest:
+            gaps.append(np.abs(columns[:-1] - columns[-1]).sum(axis=1) / widest)
+    return np.mean(gaps, axis=0) if gaps else np.zeros(len(places))
 
 
 def _described(machine: str, shapes: tuple[Shape, ...]) -> dict[tuple[str, str], float]:

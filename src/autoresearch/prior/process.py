@@ -1,10 +1,9 @@
-"""A Gaussian process over settings and the places they ran in: what to expect of a setting nobody
-tried, and how surely.
+"""What to expect of settings nobody tried: a mean and a covariance for all of them at once.
 
-Two settings are alike where their knobs are, each knob as far as it matters, and two places where
-their traits are (shape and machine, of which some matter too). How much each counts is what makes
-the rows most likely (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, 2.3,
-5.1 and 5.4). Knows numbers; nothing of trials. numpy alone, milliseconds.
+At one place that is a Gaussian process over settings, which are alike where their knobs are, each
+knob as far as it matters; how much each counts is what makes the rows most likely (Rasmussen and
+Williams, Gaussian Processes for Machine Learning, 2006, 2.3 and 5.4). For a new place it is the
+mean of the others, and how they differ from each other. Knows numbers; nothing of trials.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,143 +19,165 @@ from numpy.typing import NDArray
 from ..model import FloatArray
 
 Ints = NDArray[np.int64]
-Weights = tuple[int, ...]  # of knobs, of traits, and of OTHERS: places in the tables below
-LEVEL = 100.0  # variance of a group's level, in those of settings: as good as unknown
-SAMPLE = 160  # rows whose likelihood chooses what counts
+Knobs = tuple[FloatArray, ...]  # of each, how far apart any two of its values are, 0 to 1
+Weights = tuple[int, ...]  # of each knob, JOINT and NOISE: places in the tables below
+LEVEL = 100.0  # variance of a group's level, that of settings being about 1: as good as unknown
+SAMPLE = 96  # rows whose likelihood chooses what counts
 PASSES = 2
 MATTERS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)  # ln of likeness lost over the whole range of a knob
-OWN = (0.03, 0.1, 0.3, 0.6, 0.9)  # share of what settings do that is a place's own
 JOINT = (0.3, 0.5, 0.7, 0.9, 1.0)  # share of a knob's effect that hangs on the other knobs
-NOISE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the variance of settings
-OTHERS = (OWN, JOINT, NOISE)
-START = (1, 2, 2)
+NOISE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # of the variance of settings
+LEAST = 1e-3  # variance of one measurement: 3 % of its time
+SPREAD = 2.0  # a place may differ from the others more than few of them do from each other
+OWN = 0.6  # of the variance of settings, that a place shares with no other
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Settings i64[n, knobs] as places in each knob's values, where each ran, and whom it raced:
-    outcomes compare within a group only."""
+    """Settings i64[n, knobs] as places in each knob's values, and whom each raced: outcomes compare
+    within a group only."""
 
     settings: Ints
-    places: Ints
     groups: Ints
 
     def part(self, at: Ints) -> Rows:
-        return Rows(self.settings[at], self.places[at], self.groups[at])
-
-
-@dataclass(frozen=True)
-class Space:
-    """How far apart, 0 to 1, any two values of each knob are and any two of `places` places by each
-    of their traits."""
-
-    knobs: tuple[FloatArray, ...]
-    traits: tuple[FloatArray, ...]
-    places: int
+        return Rows(self.settings[at], self.groups[at])
 
     @property
-    def tables(self) -> tuple[tuple[float, ...], ...]:
-        """What each weight is a place in."""
-        return (*(MATTERS,) * (len(self.knobs) + len(self.traits)), *OTHERS)
-
-    @property
-    def start(self) -> Weights:
-        return (*(3,) * (len(self.knobs) + len(self.traits)), *START)
+    def same(self) -> FloatArray:
+        """f64[n, n]: 1 where two rows are of one group."""
+        found: FloatArray = (self.groups[:, None] == self.groups).astype(np.float64)
+        return found
 
 
-def likeness(space: Space, weights: Weights, a: Rows, b: Rows) -> FloatArray:
-    """f64[a, b], levels and noise apart; 1 is the variance of a setting."""
-    own, joint = OWN[weights[-3]], JOINT[weights[-2]]
-    matters = [MATTERS[at] for at in weights]
-    shared = np.full((space.places, space.places), 1 - own)
-    for trait, weight in zip(space.traits, matters[len(space.knobs) :], strict=False):
-        shared *= np.exp(-weight * trait)
-    alike = _looked_up(shared + own * np.eye(len(shared)), a.places, b.places)
-    for knob, (apart, weight) in enumerate(zip(space.knobs, matters, strict=False)):
-        table = 1 - joint + joint * np.exp(-weight * apart)
-        alike *= _looked_up(table, a.settings[:, knob], b.settings[:, knob])
+def likeness(knobs: Knobs, weights: Weights, a: Ints, b: Ints) -> FloatArray:
+    """f64[a, b]; 1 is the variance of a setting."""
+    joint, alike = JOINT[weights[-2]], np.ones((len(a), len(b)))
+    for knob, apart in enumerate(knobs):
+        table = 1 - joint + joint * np.exp(-MATTERS[weights[knob]] * apart)
+        alike *= table.take(a[:, knob], axis=0).take(b[:, knob], axis=1)
     return alike
 
 
-def _looked_up(table: FloatArray, a: Ints, b: Ints) -> FloatArray:
-    """table[a, b] for all pairs, a tenth of the time that indexing by both would take."""
-    return table.take(a, axis=0).take(b, axis=1)
-
-
-def _observed(space: Space, weights: Weights, rows: Rows) -> FloatArray:
-    matrix = likeness(space, weights, rows, rows)
-    matrix += LEVEL * (rows.groups[:, None] == rows.groups[None, :])
+def _observed(knobs: Knobs, weights: Weights, rows: Rows) -> FloatArray:
+    matrix = likeness(knobs, weights, rows.settings, rows.settings) + LEVEL * rows.same
     matrix.flat[:: len(matrix) + 1] += NOISE[weights[-1]]
     return matrix
 
 
-def likelihood(space: Space, weights: Weights, rows: Rows, y: FloatArray) -> float:
-    """ln of the likelihood up to a constant, at the best scale; -inf where it cannot be had."""
+def likelihood(knobs: Knobs, weights: Weights, rows: Rows, y: FloatArray) -> tuple[float, float]:
+    """ln of the likelihood up to a constant, at the best variance, and that; -inf where it cannot
+    be had."""
     n = len(y)
     wide = np.full((n + 1, n + 1), 1e12)  # y as one row more: its factor is the factor's inverse y
-    wide[:n, :n], wide[n, :n] = _observed(space, weights, rows), y
+    wide[:n, :n], wide[n, :n] = _observed(knobs, weights, rows), y
     try:
         lower = np.linalg.cholesky(wide)
     except np.linalg.LinAlgError:
-        return -math.inf
-    scale = max(float(lower[n, :n] @ lower[n, :n]) / n, 1e-12)
-    return -0.5 * n * math.log(scale) - float(np.log(np.diag(lower)[:n]).sum())
+        return -math.inf, 1.0
+    variance = max(float(lower[n, :n] @ lower[n, :n]) / n, 1e-12)
+    return -0.5 * n * math.log(variance) - float(np.log(np.diag(lower)[:n]).sum()), variance
 
 
-def fitted(space: Space, rows: Rows, y: FloatArray, here: int) -> Weights:
-    """The weights that make the rows likely, changed one at a time, a step up or down."""
+def fitted(knobs: Knobs, rows: Rows, y: FloatArray) -> tuple[Weights, float]:
+    """The weights that make the rows likely, changed one at a time, a step up or down, and the
+    variance of settings."""
     if len(y) > SAMPLE:
-        sample = _sample(rows.places == here)
+        sample = np.linspace(0, len(y) - 1, SAMPLE).astype(np.int64)
         rows, y = rows.part(sample), y[sample]
-    weights, best = space.start, -math.inf
-    for _ in range(PASSES):
-        for at, table in enumerate(space.tables):
-            for place in (weights[at], weights[at] - 1, weights[at] + 1):
+    tables = (*(MATTERS,) * len(knobs), JOINT, NOISE)
+    weights: Weights = (*(3,) * len(knobs), 2, 2)
+    best, variance = likelihood(knobs, weights, rows, y)
+    for at, table in [*enumerate(tables)] * PASSES:
+        for place in (weights[at] - 1, weights[at] + 1):
+            if 0 <= place < len(table):
                 other = (*weights[:at], place, *weights[at + 1 :])
-                if not 0 <= place < len(table) or (other == weights and best > -math.inf):
-                    continue
-                found = likelihood(space, other, rows, y)
-                if found > best:
-                    weights, best = other, found
-    return weights
-
-
-def _sample(here: NDArray[np.bool_]) -> Ints:
-    """Rows from here before all, of the others as many as there is room for, evenly."""
-    own, others = np.flatnonzero(here)[: SAMPLE // 2], np.flatnonzero(~here)
-    at = np.linspace(0, len(others) - 1, min(len(others), SAMPLE - len(own)))
-    return np.concatenate([own, others[at.astype(np.int64)]])
+                found = likelihood(knobs, other, rows, y)
+                if found[0] > best:
+                    weights, (best, variance) = other, found
+    return weights, variance
 
 
 @dataclass(frozen=True)
-class Process:
-    """Rows with their outcomes, ready to be asked."""
+class Belief:
+    """f64[n] and f64[n, n] of n settings; `smooth` is the covariance where nothing was tried yet,
+    `noise` the variance of one measurement."""
 
-    space: Space
-    weights: Weights
-    rows: Rows
-    y: FloatArray
-    inverse: FloatArray
+    mean: FloatArray
+    covariance: FloatArray
+    smooth: FloatArray
+    noise: float
 
-    @classmethod
-    def of(cls, space: Space, rows: Rows, y: FloatArray, here: int) -> Process:
-        """Of rows, to ask about the place `here`."""
-        weights = fitted(space, rows, y, here)
-        inverse: FloatArray = np.linalg.inv(_observed(space, weights, rows)).astype(np.float64)
-        return cls(space, weights, rows, y, inverse)
+    def told(self, at: Ints, groups: Ints, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of each setting in the first group, once those `at` these
+        places had these outcomes."""
+        before = np.diag(self.covariance)
+        if not len(at):
+            return self.mean, np.sqrt(np.maximum(before, 0.0))
+        matrix = self.covariance[np.ix_(at, at)] + LEVEL * (groups[:, None] == groups[None, :])
+        matrix.flat[:: len(matrix) + 1] += self.noise
+        across = self.covariance[at] + LEVEL * (groups == groups[0])[:, None]
+        lower = np.linalg.cholesky(matrix)
+        pulled = np.linalg.solve(lower, np.column_stack([across, y - self.mean[at]]))
+        mean = self.mean + pulled[:, -1] @ pulled[:, :-1]
+        left = before + LEVEL - (pulled[:, :-1] ** 2).sum(axis=0)
+        return mean, np.sqrt(np.maximum(left, 0.0))
 
-    def expected(self, new: Rows) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation of each new setting above the level of its group."""
-        across = likeness(self.space, self.weights, new, self.rows)
-        pulled = across @ self.inverse
-        scale = float(self.y @ self.inverse @ self.y) / len(self.y)
-        left = 1 - (pulled * across).sum(1)
-        return pulled @ self.y, np.sqrt(scale * np.maximum(left, 0.0))
 
-    def unseen(self, parts: Sequence[NDArray[np.bool_]]) -> FloatArray:
-        """What each row would have been expected to be without its part."""
-        pulled, found = self.inverse @ self.y, np.full_like(self.y, np.nan)
-        for part in parts:
-            block = self.inverse[np.ix_(part, part)]
-            found[part] = self.y[part] - np.linalg.solve(block, pulled[part])
-        return found
+def unknown(knobs: Knobs, settings: Ints, rows: Rows, y: FloatArray) -> Belief:
+    """Of settings, from what `rows` show of which knobs matter, and from nothing else."""
+    weights, variance = fitted(knobs, rows, y)
+    smooth = variance * likeness(knobs, weights, settings, settings)
+    noise = max(variance * NOISE[weights[-1]], LEAST)
+    return Belief(np.zeros(len(settings)), smooth, smooth, noise)
+
+
+def taught(knobs: Knobs, settings: Ints, rows: Rows, y: FloatArray) -> Belief:
+    """Of settings at the place that the rows are of, its level taken out."""
+    arrays = (settings, rows.settings, rows.groups)
+    return _taught(
+        tuple((k.tobytes(), len(k)) for k in knobs), *(a.tobytes() for a in arrays), y.tobytes()
+    )
+
+
+@lru_cache(maxsize=24)
+def _taught(
+    tables: tuple[tuple[bytes, int], ...], grid: bytes, tried: bytes, groups: bytes, slow: bytes
+) -> Belief:
+    """The same for the same rows, which a replay asks about again and again."""
+    knobs = tuple(np.frombuffer(raw).reshape(n, n) for raw, n in tables)
+    settings, at = (np.frombuffer(x, np.int64).reshape(-1, len(knobs)) for x in (grid, tried))
+    rows, y = Rows(at, np.frombuffer(groups, np.int64)), np.frombuffer(slow)
+    weights, variance = fitted(knobs, rows, y)
+    smooth = variance * likeness(knobs, weights, settings, settings)
+    across = likeness(knobs, weights, at, settings)
+    pulled = np.linalg.solve(_observed(knobs, weights, rows), np.column_stack([across, y]))
+    mean = across.T @ pulled[:, -1]
+    covariance = smooth - variance * across.T @ pulled[:, :-1]
+    covariance -= covariance.mean(axis=0)
+    covariance -= covariance.mean(axis=1)[:, None]
+    noise = max(variance * NOISE[weights[-1]], LEAST)
+    return Belief(mean - mean.mean(), covariance, smooth, noise)
+
+
+def pooled(beliefs: Sequence[Belief], shares: FloatArray) -> Belief:
+    """Of the same settings at a place like these, each as far as its share, which sum to 1."""
+    means = np.array([b.mean for b in beliefs])
+    mean = shares @ means
+    gaps = means - mean
+    smooth, covariance = np.zeros((2, len(mean), len(mean)))
+    for share, belief in zip(shares, beliefs, strict=True):
+        smooth += share * belief.smooth
+        covariance += share * belief.covariance
+    covariance += SPREAD * (gaps.T * shares) @ gaps + OWN * smooth
+    noise = float(shares @ [b.noise for b in beliefs])
+    return Belief(mean, covariance, smooth, noise)
+
+
+def improvement(mean: FloatArray, spread: FloatArray, best: float) -> FloatArray:
+    """How much below `best` a setting is expected to be, where it is (Jones et al., 1998)."""
+    spread = np.maximum(spread, 1e-9)
+    z = (best - mean) / spread
+    below = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in z])
+    found: FloatArray = spread * (z * below + np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+    return found

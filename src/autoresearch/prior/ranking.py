@@ -1,14 +1,13 @@
 """In which order to try settings: learnt from every earlier trial, losers and failures among them.
 
-Pure; the answer is an order and a reason: what is expected to be fast first, or where nothing shows
-that the past knows better, the default with one knob changed. Knows rows; nothing of kernels, files
-or clocks.
+Pure; the answer is an order and a reason: what is expected to improve most first, or where too
+little is known, the default with one knob changed. Knows rows; nothing of kernels, files or clocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +15,22 @@ from numpy.typing import NDArray
 
 from ..model import FloatArray
 from ..runner.knobs import Setting
-from . import features
+from . import features, process
 from .attempt import attempt
 from .past import Past
-from .process import Process, Rows, Space
+from .process import Belief, Rows
 from .shape import Shape
 
 Ints = NDArray[np.int64]
+Values = Mapping[tuple[type, Setting], int]  # of a knob, and their places in its table
 
-LEAST = 10  # usable rows: about as many as single changes of a few knobs
-MOST = 600  # newest rows: all are compared with all
-HOPE = 2.0  # standard deviations by which a setting is taken to be better than expected
+LEAST = 10  # rows of one place: about as many as single changes of a few knobs
+MOST = 256  # newest rows of a place: all are compared with all
+WIDE = 500  # candidates that are ordered: a night of trials
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
-TRUST = 0.0  # a model that predicts unseen rows better than a lottery; 1.6 cost a sixth more trials
+HOPE = 1.5  # times the standard deviation, which is that of a model that was fitted
+ALIKE = 0.1  # added to a place's distance: one just like here does not count infinitely more
+AGAIN = 1.25  # times as many rows, and which knobs matter is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,90 @@ class Ranking:
     order: tuple[int, ...]
     model: str
     why: str
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What other places teach of some settings here, to be asked before each trial. `table` is
+    i64[n, knobs], the settings as places in each knob's values; `belief` is None where no other
+    place says anything."""
+
+    knobs: process.Knobs
+    values: tuple[tuple[str, Values], ...]
+    table: Ints
+    at: Mapping[tuple[int, ...], int]  # of each row of the table its place
+    belief: Belief | None
+    elsewhere: str
+
+    def place(self, knobs: Mapping[str, Setting]) -> int:
+        """Where a setting stands in the table."""
+        return self.at[tuple(v[type(knobs[n]), knobs[n]] for n, v in self.values)]
+
+    def ranking(self, own: Sequence[Past], left: Sequence[int]) -> Ranking:
+        """In which order to try the places `left`, after these rows from here, the newest first;
+        indices of `left`."""
+        tried = np.array([self.place(row.knobs) for row in own], np.int64)
+        wanted = np.array(left, np.int64)
+        if self.belief is None and len(own) < LEAST:
+            why = f"one knob at a time: {len(own)} usable rows, {LEAST} of a place are needed"
+            return Ranking(_listed(self._changed(own, tried, wanted)), "none", why)
+        groups, y = _groups(own), _slowness(own)
+        belief = self.belief or self._alone(own, tried)
+        mean, spread = belief.told(tried, groups, y)
+        why = f"process on {len(own)} rows from here{self.elsewhere}"
+        if not len(own):  # one setting is to win: what wins elsewhere, not what would teach most
+            return Ranking(_listed(mean[wanted]), "process", why)
+        best = float(mean[tried].min())
+        gain = process.improvement(mean[wanted], HOPE * spread[wanted], best)
+        return Ranking(_listed(-gain), "process", why)
+
+    def _changed(self, own: Sequence[Past], tried: Ints, wanted: Ints) -> Ints:
+        """Knobs that differ from the best so far, at first from the default: authors know their
+        kernels, and a knob at a time beat settings spread far from each other."""
+        base = tried[_slowness(own).argmin()] if len(own) else wanted[0]
+        changed: Ints = (self.table[wanted] != self.table[base]).sum(axis=1)
+        return changed
+
+    def _alone(self, own: Sequence[Past], tried: Ints) -> Belief:
+        """From the first rows of this place; asked again when there are a quarter more."""
+        some = LEAST * AGAIN ** math.floor(math.log(len(own) / LEAST, AGAIN) + 1e-9)
+        first = slice(len(own) - int(some), None)
+        rows = Rows(self.table[tried[first]], _groups(own[first]))
+        return process.unknown(self.knobs, self.table, rows, _slowness(own[first]))
+
+
+def learn(
+    settings: Sequence[Mapping[str, Setting]],
+    past: Iterable[Past],
+    shapes: tuple[Shape, ...] = (),
+    machine: str = "",
+) -> Learnt:
+    """What rows of other places teach of these settings, on these shapes and this machine."""
+    here, places = (machine, shapes), dict[features.Place, list[Past]]()
+    for row in _usable(settings, past):
+        if (row.machine, row.shapes) != here:
+            places.setdefault((row.machine, row.shapes), []).append(row)
+    told = {at: rows[:MOST] for at, rows in places.items() if _tells(rows[:MOST])}
+    names, every = list(settings[0]), [r.knobs for rows in told.values() for r in rows]
+    values = [_values([k[name] for k in (*settings, *every)]) for name in names]
+    knobs = tuple(features.apart([value for _, value in found]) for found in values)
+    table = _table(names, values, settings)
+    beliefs = [
+        process.taught(
+            knobs,
+            table,
+            Rows(_table(names, values, [r.knobs for r in rows]), _groups(rows)),
+            _slowness(rows),
+        )
+        for rows in told.values()
+    ]
+    belief = None
+    if beliefs:
+        counts = (ALIKE + features.away(list(told), here)) ** -2.0  # Shepard, 1968
+        belief = process.pooled(beliefs, counts / counts.sum())
+    elsewhere = f" and {len(every)} rows from {len(told)} other places"
+    at = {tuple(row): n for n, row in enumerate(table.tolist())}
+    return Learnt(knobs, tuple(zip(names, values, strict=True)), table, at, belief, elsewhere)
 
 
 def rank(
@@ -61,82 +147,19 @@ def _ranked(
     shapes: tuple[Shape, ...],
     machine: str,
 ) -> Ranking:
-    rows = _usable(candidates, past)
     if not candidates:
         return Ranking((), "none", "nothing to order")
-    known, new, space = _encoded(candidates, rows, shapes, machine)
-    if len(rows) < LEAST:
-        why = f"one knob at a time: {len(rows)} usable rows, {LEAST} are needed"
-        return Ranking(_beside(known, new), "none", why)
-    model = _model(space, known, _slowness(rows, known.groups), int(new.places[0]))
-    basis = f"{len(rows)} rows in {len(np.unique(known.groups))} groups"
-    z = _trust(model, new.places[0])
-    if z is None or z < TRUST:
-        found = "could not be computed" if z is None else f"found no order (z {z:.1f})"
-        why = f"one knob at a time: cross-validation on {basis} {found}"
-        return Ranking(_beside(known, new), "none", why)
-    mean, spread = model.expected(new)
-    order = np.argsort(mean - HOPE * spread, kind="stable")
-    why = f"process on {basis}, z {z:.1f} in cross-validation"
-    return Ranking(tuple(order.tolist()), "process", why)
+    wide = candidates[:WIDE]
+    own = [r for r in _usable(wide, past) if (r.machine, r.shapes) == (machine, shapes)][:MOST]
+    learnt = learn([*wide, *(row.knobs for row in own)], past, shapes, machine)
+    found = learnt.ranking(own, [learnt.place(setting) for setting in wide])
+    return Ranking((*found.order, *range(WIDE, len(candidates))), found.model, found.why)
 
 
-def _encoded(
-    candidates: Sequence[Mapping[str, Setting]],
-    rows: Sequence[Past],
-    shapes: tuple[Shape, ...],
-    machine: str,
-) -> tuple[Rows, Rows, Space]:
-    """The rows and the candidates in numbers, and the distances of what the numbers stand for."""
-    every = [*(row.knobs for row in rows), *candidates]
-    places: dict[features.Place, int] = {}
-    at = [places.setdefault((r.machine, r.shapes), len(places)) for r in rows]
-    here = places.setdefault((machine, shapes), len(places))
-    settings, apart = [], []
-    for name in candidates[0]:
-        values: dict[tuple[type, Setting], int] = {}
-        found = [values.setdefault((type(k[name]), k[name]), len(values)) for k in every]
-        settings.append(found)
-        apart.append(features.apart([value for _, value in values]))
-    table = np.array(settings, np.int64).T
-    groups = np.unique([r.group for r in rows], return_inverse=True)[1]
-    known = Rows(table[: len(rows)], np.array(at, np.int64), groups)
-    new = Rows(table[len(rows) :], np.full(len(candidates), here), np.full(len(candidates), -1))
-    return known, new, Space(tuple(apart), features.traits(list(places)), len(places))
-
-
-def _model(space: Space, known: Rows, y: FloatArray, here: int) -> Process:
-    """Of all rows, or of those from here alone once these foretell each other better: what other
-    places teach may be wrong here."""
-    every, own = Process.of(space, known, y, here), np.flatnonzero(known.places == here)
-    if not LEAST <= len(own) < len(y):
-        return every
-    alone = Process.of(space, known.part(own), y[own], here)
-    missed = [
-        float(
-            (
-                (model.y[at] - model.unseen([np.arange(len(model.y)) == i for i in at])[at]) ** 2
-            ).sum()
-        )
-        for model, at in ((every, own), (alone, np.arange(len(own))))
-    ]
-    return every if missed[0] <= missed[1] else alone
-
-
-def _beside(known: Rows, new: Rows) -> tuple[int, ...]:
-    """What differs in the fewest knobs from what was tried here first, the default, then as listed:
-    authors know their kernels, and a knob at a time beat settings spread far from each other."""
-    here = known.settings[known.places == new.places[0]]
-    default = here[-1] if len(here) else new.settings[0]  # rows are newest first
-    changed = (new.settings != default).sum(axis=1)
-    return tuple(np.argsort(changed, kind="stable").tolist())
-
-
-def _usable(candidates: Sequence[Mapping[str, Setting]], past: Sequence[Past]) -> list[Past]:
+def _usable(settings: Sequence[Mapping[str, Setting]], past: Iterable[Past]) -> list[Past]:
     """Raced or failed rows with the same knobs: those of other kernels are other questions."""
-    names = set(candidates[0]) if candidates else set()
-    rows = [r for r in past if set(r.knobs) == names and _sound(r)]
-    return rows[:MOST]
+    names = settings[0].keys()
+    return [r for r in past if r.knobs.keys() == names and _sound(r)]
 
 
 def _sound(row: Past) -> bool:
@@ -145,45 +168,40 @@ def _sound(row: Past) -> bool:
     return all(map(math.isfinite, numbers)) and (row.ratio is None or row.ratio > 0)
 
 
-def _slowness(rows: Sequence[Past], groups: Ints) -> FloatArray:
+def _tells(rows: Sequence[Past]) -> bool:
+    """Whether a place has rows enough, and they differ."""
+    return len(rows) >= LEAST and bool(np.ptp(_slowness(rows)))
+
+
+def _values(found: Sequence[Setting]) -> dict[tuple[type, Setting], int]:
+    places: dict[tuple[type, Setting], int] = {}
+    for value in found:
+        places.setdefault((type(value), value), len(places))
+    return places
+
+
+def _table(
+    names: Sequence[str], values: Sequence[Values], settings: Sequence[Mapping[str, Setting]]
+) -> Ints:
+    rows = [[v[type(s[n]), s[n]] for n, v in zip(names, values, strict=True)] for s in settings]
+    return np.array(rows, np.int64).reshape(len(settings), len(names))
+
+
+def _listed(worth: FloatArray | Ints) -> tuple[int, ...]:
+    """The least first, equals as listed."""
+    return tuple(np.argsort(worth, kind="stable").tolist())
+
+
+def _groups(rows: Sequence[Past]) -> Ints:
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(r.group, len(places)) for r in rows], np.int64)
+
+
+def _slowness(rows: Sequence[Past]) -> FloatArray:
     """ln(t / best) within each group, whose incumbent has ratio 1; failures are clipped."""
     gain = np.array([-np.inf if r.ratio is None else math.log(r.ratio) for r in rows])
-    best = np.zeros(groups.max() + 1)
+    groups = _groups(rows)
+    best = np.zeros(len(set(groups.tolist())))
     np.maximum.at(best, groups, gain)
     clipped: FloatArray = np.minimum(best[groups] - gain, CLIP)
     return clipped
-
-
-def _trust(model: Process, here: int) -> float | None:
-    """z of the rank correlation, within groups, of left-out rows with what is expected of them;
-    None when no group can tell. Groups of other places are left out whole, others row by row."""
-    rows = model.rows
-    groups = [rows.groups == g for g in np.unique(rows.groups)]
-    elsewhere = [g for g in groups if len(groups) > 1 and rows.places[g][0] != here]
-    single = ~np.logical_or.reduce([np.zeros(len(rows.groups), bool), *elsewhere])
-    alone = [np.arange(len(single)) == i for i in np.flatnonzero(single)]
-    expected = model.unseen([*elsewhere, *alone])
-    parts = [_correlation(expected[g], model.y[g]) for g in groups]
-    told = [(weight, r) for weight, r in parts if weight]
-    if not told:
-        return None
-    weights, rs = np.array(told).T
-    return float((weights * rs).sum() / math.sqrt(weights.sum()))
-
-
-def _correlation(predicted: FloatArray, y: FloatArray) -> tuple[float, float]:
-    """(weight, Spearman's r); weight 0 when the outcomes do not differ. 1 / weight is the variance
-    of r under a random order."""
-    a, b = _ranks(predicted), _ranks(y)
-    if len(y) < 3 or np.ptp(b) == 0:
-        return 0.0, 0.0
-    r = 0.0 if np.ptp(a) == 0 else float(np.corrcoef(a, b)[0, 1])
-    return len(y) - 1.0, r
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    """Ranks from 0, equal values at their mean."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    means: FloatArray = ends - (counts + 1) / 2
-    return means[place]

@@ -8,14 +8,12 @@ inputs lie on the same pages for all. Nothing here is a trial: the kernels are t
 from __future__ import annotations
 
 import ast
-import json
-import math
 import mmap
 import runpy
 import shutil
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -33,7 +31,8 @@ from ..runner.case import Case
 from ..runner.knobs import Setting, read_knobs, with_knobs
 from ..runner.source import parse
 from .forked import child
-from .space import Knobs, Point, Space
+from .journal import Line, append, lines, noise, point
+from .space import Knobs, Space
 
 OPERATIONS = 4  # in one call: as many different inputs
 WARM, CALLS = 2, 9  # of each shape in a round
@@ -184,17 +183,6 @@ def _shared(size: int) -> layout.Array:
     return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One measurement of one setting: ns on each shape, or why there is none."""
-
-    round: int
-    at: int
-    ns: tuple[float, ...]
-    failed: str
-    seconds: float
-
-
 def compiled(bench: Bench, journal: Path, until: float) -> int:
     """Compiles what is not compiled yet; how many settings are left when time is up."""
     done = {line.at for line in lines(journal)}
@@ -203,7 +191,7 @@ def compiled(bench: Bench, journal: Path, until: float) -> int:
         if time.monotonic() > until:
             return len(left) - n
         begin = time.perf_counter()
-        _append(journal, Line(-1, at, (), bench.compile(at), time.perf_counter() - begin))
+        append(journal, Line(-1, at, (), bench.compile(at), time.perf_counter() - begin))
     return 0
 
 
@@ -222,7 +210,7 @@ def measured(bench: Bench, journal: Path, rounds: int, until: float) -> int:
             return len(left) - n
         begin = time.perf_counter()
         ns, failed = bench.measure(at)
-        _append(journal, Line(round_, at, tuple(ns or ()), failed, time.perf_counter() - begin))
+        append(journal, Line(round_, at, tuple(ns or ()), failed, time.perf_counter() - begin))
         bad |= {at} if failed else set()
     return 0
 
@@ -231,23 +219,6 @@ def _rounds(built: Collection[int], rounds: int) -> Iterator[tuple[int, int]]:
     for round_ in range(rounds):
         order = np.random.default_rng(round_).permutation(sorted(built))
         yield from ((round_, int(at)) for at in order)
-
-
-def _append(journal: Path, line: Line) -> None:
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    body = {name: getattr(line, name) for name in Line.__slots__}
-    with journal.open("a") as file:
-        file.write(json.dumps(body) + "\n")
-
-
-def lines(journal: Path) -> Iterator[Line]:
-    """What was measured so far; a line that a kill cut short is measured again."""
-    for text in journal.read_text().splitlines() if journal.exists() else ():
-        try:
-            body = json.loads(text)
-        except ValueError:
-            continue
-        yield Line(**{**body, "ns": tuple(body["ns"])})
 
 
 def spaces(
@@ -263,28 +234,8 @@ def spaces(
     found = []
     for i, workload in enumerate(plan.workloads):
         points = tuple(
-            _point([x for x in known if x.at == at], i) for at in range(len(plan.settings))
+            point([x for x in known if x.at == at], i) for at in range(len(plan.settings))
         )
         facts = (plan.entry.name, plan.op, workload.label, machine)
-        found.append(Space(*facts, plan.knobs, points, caches, versions, seconds))
+        found.append(Space(*facts, plan.knobs, points, caches, versions, seconds, noise(known, i)))
     return found
-
-
-def _point(known: Sequence[Line], shape: int) -> Point:
-    failed = next((line.failed for line in known if line.failed), "")
-    times = [line.ns[shape] for line in known if line.ns]
-    if failed:
-        return failed
-    return float(np.median(times))
-
-
-def scatter(journal: Path) -> float:
-    """The median over settings and shapes of the widest ratio between two rounds."""
-    rounds: dict[int, list[tuple[float, ...]]] = {}
-    for line in lines(journal):
-        if line.ns:
-            rounds.setdefault(line.at, []).append(line.ns)
-    ratios = [
-        max(x) / min(x) for ns in rounds.values() if len(ns) > 1 for x in zip(*ns, strict=True)
-    ]
-    return float(np.median(ratios)) if ratios else math.nan

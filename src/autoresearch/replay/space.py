@@ -38,6 +38,7 @@ class Space:
     caches: tuple[int, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # that one point took to compile and to measure
+    noise: float = 0.0  # standard error of ln of a point, the median over points
 
     def __post_init__(self) -> None:
         size = math.prod(map(len, self.knobs.values()))

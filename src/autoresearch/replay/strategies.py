@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..model import FloatArray
 from ..prior import Past, Shape, features
-from ..prior.ranking import rank
+from ..prior.ranking import Learnt, learn
 from .space import Knobs
 
 HERE = "here"  # the group of what a search was told
@@ -23,7 +24,7 @@ NEAREST = 5
 Search = Generator[int, float, None]  # names places in `settings`, is sent their times in ns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """What is known before the first evaluation; `settings[0]` is the default one."""
 
@@ -32,6 +33,11 @@ class Problem:
     machine: str
     settings: tuple[Knobs, ...]
     past: tuple[Past, ...] = ()
+
+    @cached_property
+    def learnt(self) -> Learnt:
+        """What the past teaches, the same for all searches."""
+        return learn(self.settings, self.past, (self.shape,), self.machine)
 
 
 Strategy = Callable[[Problem, np.random.Generator], Search]
@@ -79,13 +85,12 @@ def _neighbours(away: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def prior(problem: Problem, rng: np.random.Generator) -> Search:
-    """What `rank` makes of other spaces and of what it was told here, asked before each setting."""
+    """As a sweep does it: what other places teach, asked before each setting with what was found
+    here."""
     told: dict[int, float] = {}
     left = _once([0], rng.permutation(len(problem.settings)))
     while left:
-        rows = (*_rows(problem, told), *problem.past)
-        candidates = [problem.settings[i] for i in left]
-        place = left.pop(rank(candidates, rows, (problem.shape,), problem.machine).order[0])
+        place = left.pop(problem.learnt.ranking(_rows(problem, told), left).order[0])
         told[place] = yield place
 
 
@@ -93,7 +98,8 @@ STRATEGIES: dict[str, Strategy] = {
     "random": random,
     "seeds": seeds,
     "k-NN": nearest,
-    "prior": prior,
+    "prior": prior,  # told other spaces in full
+    "prior of a part": prior,
 }
 
 

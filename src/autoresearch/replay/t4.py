@@ -36,7 +36,7 @@ def write(path: Path, space_: Space) -> None:
     results = [_result(s, ns) for s, ns in zip(space_.settings, _points(space_), strict=True)]
     facts = {
         **{name: getattr(space_, name) for name in ("target", "op", "shape", "machine")},
-        **{name: getattr(space_, name) for name in ("caches", "versions", "seconds")},
+        **{name: getattr(space_, name) for name in ("caches", "versions", "seconds", "noise")},
         "knobs": {name: list(values) for name, values in space_.knobs.items()},
     }
     body = {"schema_version": VERSION, "results": results, OURS: facts}
@@ -99,18 +99,17 @@ def _read(path: Path, body: Mapping[str, Any]) -> Space:
     points = tuple(found.get(_words(choice)) for choice in product(*knobs.values()))
     named = path.name.removesuffix(".gz").removesuffix(".json")
     return Space(
-        **{name: str(facts.get(name, other)) for name, other in _facts(named).items()},
+        target=str(facts.get("target", named)),
+        op=str(facts.get("op", "")),
+        shape=str(facts.get("shape", "")),
+        machine=str(facts.get("machine", "elsewhere")),
         knobs=knobs,
         points=points,
         caches=tuple(facts.get("caches", ())),
         versions=dict(facts.get("versions", {})),
         seconds=facts["seconds"] if facts else _seconds(results),
+        noise=float(facts.get("noise", 0.0)),
     )
-
-
-def _facts(named: str) -> dict[str, str]:
-    """What a file says that is not ours."""
-    return {"target": named, "op": "", "shape": "", "machine": "elsewhere"}
 
 
 def _knobs(

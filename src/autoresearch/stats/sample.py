@@ -43,6 +43,11 @@ class Sample:
         """f64[n]: the log-likelihood ratio after each pair."""
         return sequential.llr(self.X(), stage.d0, stage.d1, self.sigma0, self.policy.nu)
 
+    def chance(self, stage: Stage, bound: float) -> FloatArray:
+        """f64[n], n <= stage.cap: after each pair, the chance that the ratio reaches `bound`."""
+        X, nu = self.X(stage.cap), self.policy.nu
+        return sequential.chance(X, stage.cap, stage.d0, stage.d1, self.sigma0, nu, bound)
+
     def gain(self, n: int) -> FloatArray:
         """f64[n], unclipped: what is printed."""
         return pairing.mean_over_workloads(self.D[:n], inf)

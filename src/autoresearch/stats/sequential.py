@@ -6,7 +6,8 @@ the bounds. Knows nothing of the policy's numbers.
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
+from statistics import NormalDist
 
 import numpy as np
 
@@ -45,3 +46,19 @@ def llr(X: FloatArray, d0: float, d1: float, sigma0: float, nu: float) -> FloatA
     s2 = shrunk_variance(squares, n, sigma0, nu)
     ratio: FloatArray = n * (d1 - d0) * (2 * mean - d0 - d1) / (2 * s2)
     return ratio
+
+
+def chance(
+    X: FloatArray, cap: int, d0: float, d1: float, sigma0: float, nu: float, bound: float
+) -> FloatArray:
+    """f64[n]: after each of the n <= cap pairs, the chance that `llr` is at least `bound` after
+    `cap` of them; predicted from those so far under a flat prior of their mean, s2 taken as known
+    (Spiegelhalter, Freedman and Blackburn 1986)."""
+    n = np.arange(1.0, len(X) + 1)
+    mean, squares = moments(X)
+    s2 = shrunk_variance(squares, n, sigma0, nu)
+    needed = (d0 + d1) / 2 + bound * s2 / (cap * (d1 - d0))
+    apart = np.sqrt(s2) * [sqrt(1 / k - 1 / cap) for k in n]
+    with np.errstate(divide="ignore", invalid="ignore"):  # at the cap
+        z = (mean - needed) / apart
+    return np.array([NormalDist().cdf(value) for value in z])
