@@ -252,6 +252,8 @@ def scan(panels, begin, end, then, q, i, who, first, last, k, pools, size, tiles
             for b in range(b0, min(b0 + step, stop), 2):
                 other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
                 soon = b + 2 if b + 2 < stop else then // LANES
+                simd.prefetch(panels, (soon, d, 0))
+                simd.prefetch(panels, (soon + 1, d, 0))
                 if members == 1:
                     tile_1(panels, b, other, soon, q, at, out)
                 elif members <= 4:
