@@ -7,8 +7,7 @@ import numpy as np
 
 from autoresearch import Work, Workload, draw
 
-DATA = "vectors"
-K = 10
+DATA, K = "vectors", 10
 ENCODED = 8192  # vectors encoded for scan; more codes are copies with an eighth of the bits flipped
 SPREAD = ("normal", "uniform", "clustered", "sparse", "mostly_zero", "wide", "outlier", "zero")
 
@@ -26,8 +25,7 @@ BATTERY = tuple(
     for op in ("scan", "search")
 )
 
-# Lists of an index fit the second cache together with what is made of them; a size near it, 2 MB
-# here, or in the third would measure whose pages lie well.
+# None near the size of a second cache, 2 MB here: that would measure whose pages lie well.
 WORKLOADS = (
     _workload("scan", 8_000, 768, 1, "sparse"),
     _workload("scan", 50_000, 128, 1, "uniform"),
@@ -59,8 +57,8 @@ def static(rng, spec):
     if n > count:
         flips = np.packbits(rng.random((count, d), np.float32) < 1 / 8, axis=1).view(np.uint64)
         codes = codes[rng.integers(0, count, n)] ^ flips[rng.integers(0, count, n)]
-    vectors = vectors[: n * spec["vectors"]]
-    return {"codes": codes, "vectors": vectors, "rotation": rotation, "centre": centre}
+    kept = vectors[: n * spec["vectors"]]
+    return {"codes": codes, "vectors": kept, "rotation": rotation, "centre": centre}
 
 
 def each(rng, spec, static):
@@ -80,11 +78,10 @@ def each(rng, spec, static):
 
 def truth(workload, static):
     """For search: the distance at any ids, of scale |q|^2 + |o|^2, and the true ten."""
-    vectors = static["vectors"]
-    squares = (vectors * vectors).sum(1)
+    squares = (static["vectors"] ** 2).sum(1)
 
     def of(each):
-        q = each["q"]
+        q, vectors = each["q"], static["vectors"]
         scores = np.full((len(q), max(len(vectors), K)), np.inf, np.float32)
         scores[:, : len(vectors)] = squares - 2 * (vectors @ q.T).T  # q @ vectors.T takes 1.7 times
         best = np.argpartition(scores, K - 1, axis=1)[:, :K]

@@ -36,6 +36,11 @@ _libc.mmap.argtypes = (
 _PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
 
 
+# Most functions of a kernel are called from compiled code alone, and wrappers are a tenth of the
+# time that compiling takes.
+_WRAPPERS = ("no_cpython_wrapper", "no_cfunc_wrapper")
+
+
 class Locator(caching._CacheLocator):
     """Caches beside the source. The directory is named by the content hash of all that enters the
     build, so a source stamp would add nothing (and numba's misses edits in imported files)."""
@@ -62,12 +67,17 @@ def load(build_dir: str) -> Any:
     """Import kernels.py from the build directory."""
     caching.CacheImpl._locator_classes = [Locator]
     sys.path.insert(0, build_dir)
-    return importlib.import_module("kernels")
+    kernels = importlib.import_module("kernels")
+    for value in vars(kernels).values():
+        if isinstance(value, numba.core.dispatcher.Dispatcher):
+            value.targetoptions |= dict.fromkeys(_WRAPPERS, True)
+    return kernels
 
 
 def cached(function: Any) -> Any:
     """What is called from Python is cached beside the source: whatever it calls is part of it."""
     if isinstance(function, numba.core.dispatcher.Dispatcher):
+        function.targetoptions["no_cpython_wrapper"] = False
         function.enable_caching()
     return function
 
