@@ -107,6 +107,27 @@ def test_a_lossy_answer_must_still_tell_true_distances() -> None:
     assert "at id" in (made.check(0, out, poison) or "")
 
 
+def test_distances_at_the_same_ids_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(workload: Workload, static: dict[str, Any]) -> Any:
+        def of(each: dict[str, Any]) -> dict[str, Any]:
+            found = _truth(workload, static)(each)
+            return {**found, "at": lambda ids: asked.append(ids) or found["at"](ids)}
+
+        return of
+
+    monkeypatch.setattr(INPUTS, "truth", counted)
+    made, ((out, poison), _) = case()
+    for arm in (INCUMBENT, CANDIDATE, INCUMBENT):
+        assert made.check(0, out, poison, arm) is None
+    assert len(asked) == 2  # operations
+    views, places = made.regions["out"].views(out), made.places[0][1]
+    views["ids"][places["ids"][0]] = made.static["data"].argmax()
+    assert (made.check(0, out, poison) or "").startswith("operation 1: dists[0] is ")
+    assert len(asked) == 3
+
+
 @pytest.mark.parametrize(
     ("recalls", "arm"),
     [

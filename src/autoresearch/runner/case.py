@@ -61,7 +61,7 @@ class Case:
         self.images = [self._image(b, n, rng) for b, n in zip(drawn, lengths, strict=True)]
         self.places = [self._spots(image) for image in self.images]
         truth = self._truth()
-        self.truths = [[truth(each) for each in batch] for batch in drawn]
+        self.truths = [[_remembering(truth(each)) for each in batch] for batch in drawn]
 
     @property
     def queries(self) -> int:
@@ -211,6 +211,23 @@ class Case:
     def _read(self, views: Mapping[str, layout.Array], places: _Places) -> dict[str, layout.Array]:
         """One operation's outputs in their declared shapes."""
         return {n: views[n][b:e].reshape(self.shapes[n]) for n, (b, e) in places.items()}
+
+
+def _remembering(truth: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Both arms, in every pair of a stage, are held against the distances at much the same ids:
+    asked for the last ones again, `at` answers as before. For 2048 queries that is most of a check.
+    """
+    if "at" not in truth:
+        return truth
+    at = truth["at"]
+    last: list[Any] = []
+
+    def remembered(ids: layout.Array) -> Any:
+        if not (last and np.array_equal(last[0], ids)):
+            last[:] = ids.copy(), at(ids)
+        return last[1]
+
+    return {**truth, "at": remembered}
 
 
 def _piece(
