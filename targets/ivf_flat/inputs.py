@@ -9,7 +9,7 @@ import numpy as np
 from autoresearch import Work, Workload, draw
 
 K, TRUE = 20, 10  # neighbours returned, and those of them that recall counts
-TRAIN, BLOCK = 8, 64  # vectors behind a centroid; queries whose neighbours are gathered at once
+TRAIN = 8  # vectors behind a centroid
 
 
 def _spec(op, *values):
@@ -117,20 +117,18 @@ def truth(workload, static):
     vectors, rows, offsets = static["vectors"], static["rows"], static["offsets"]
     place, norms = np.argsort(rows), (vectors * vectors).sum(-1)
     lists = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    capped = workload.op == "search_capped"
 
     def of(each):
         q, probes = each["q"], each["probes"]
-        lengths = (q * q).sum(-1, keepdims=True)
 
         def at(ids):
             where = place[ids]
             probed = (lists[where][..., None] == probes[:, None, :]).any(-1)
-            parts = [slice(i, i + BLOCK) for i in range(0, len(q), BLOCK)]
-            true = [_far(q[part][:, None], vectors[where[part]]) for part in parts]
-            return np.where(probed, np.concatenate(true), np.nan), lengths + norms[where]
+            true = np.where(probed, _far(q[:, None], vectors[where]), np.nan)
+            return true, (q * q).sum(-1, keepdims=True) + norms[where]
 
-        found = [_ten(*one, **static) for one in zip(q, probes, strict=True)] if capped else []
+        capped = zip(q, probes, strict=True) if workload.op == "search_capped" else ()
+        found = [_ten(*one, vectors, norms, rows, offsets) for one in capped]
         return {"n": len(vectors), "at": at, "ids": np.array(found).reshape(-1, TRUE)}
 
     return of
@@ -141,9 +139,13 @@ def _far(q, vectors):
     return np.einsum("...d,...d", gap, gap)
 
 
-def _ten(q, probes, vectors, rows, offsets, centroids):
-    """i64[10]: the nearest in all of the probed lists, -1 where fewer exist."""
-    inside = np.concatenate([np.arange(offsets[p], offsets[p + 1]) for p in probes])
+def _ten(q, probes, vectors, norms, rows, offsets):
+    """The ids of the nearest, -1 where there are fewer. Products only choose whom to compare."""
+    spans = [slice(offsets[p], offsets[p + 1]) for p in probes]
+    inside = np.concatenate([np.arange(span.start, span.stop) for span in spans])
+    scores = np.concatenate([norms[span] - 2 * (vectors[span] @ q) for span in spans])
+    if len(inside) > 2 * TRUE:
+        inside = inside[scores <= np.partition(scores, 2 * TRUE)[2 * TRUE]]
     best = rows[inside[np.argsort(_far(q, vectors[inside]), kind="stable")[:TRUE]]]
     return np.append(best, np.full(TRUE - len(best), -1))
 

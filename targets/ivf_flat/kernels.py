@@ -260,7 +260,10 @@ def scan(panels, begin, end, then, q, i, who, first, last, k, pools, size, tiles
                     tile_4(panels, b, other, soon, q, at, out)
                 else:
                     tile_all(panels, b, other, soon, q, at, out)
-                left, right = simd.load(F32, panels, (b, d, 0)), simd.load(F32, panels, (other, d, 0))
+                left, right = (
+                    simd.load(F32, panels, (b, d, 0)),
+                    simd.load(F32, panels, (other, d, 0)),
+                )
                 hits = np.uint64(0)
                 for r in range(members):
                     low = simd.fma(simd.load(F32, out, r * TILE), twice, left)
