@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,18 +64,21 @@ def swept(root: Path, target: str, night: str, budget: int) -> list[Step]:
     """A sweep of at most so many trials, as steps."""
     words = ("sweep", target, "--budget", str(budget))
     subprocess.run(scratch.command(root, *words), check=True, stdout=sys.stderr)
-    rows = (root / ".autoresearch" / "trials.jsonl").read_text().splitlines()
-    own = [r for r in map(json.loads, rows) if r["kind"] == "trial"]
-    return steps([r for r in own if r["result"]["target"] == target], night)
+    rows = map(json.loads, (root / ".autoresearch" / "trials.jsonl").read_text().splitlines())
+    return steps([r for r in rows if r["result"]["target"] == target], night)
 
 
 def steps(rows: Sequence[dict[str, Any]], night: str) -> list[Step]:
-    """Ledger rows of trials as steps of a night, whose ratio is the product of what was kept."""
+    """Ledger rows of one target, the baseline first, as steps of a night. How far a night got is
+    told by its incumbents' times on the declared workloads: a keep's own speed-up is that on shapes
+    that were drawn for it, and a product of such depends on the draw."""
+    first = next(row for row in rows if row["kind"] == "baseline")["extra"]["ns"]
     found, reached = [], 1.0
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate((r for r in rows if r["kind"] == "trial"), 1):
         result = row["result"]
         if result["verdict"] in ("keep", "simpler"):
-            reached *= result["speedup"]
+            gains = [math.log(ns / row["extra"]["ns"][label]) for label, ns in first.items()]
+            reached = math.exp(statistics.fmean(gains))
         facts = (result["verdict"], result["speedup"] or None, round(reached, 4))
         where = (round(result["total_seconds"], 1), result["machine"], row["timestamp"])
         found.append(

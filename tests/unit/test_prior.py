@@ -388,6 +388,16 @@ def test_what_won_elsewhere_goes_early() -> None:
     assert SPACE.index(dict(best.knobs)) in ranking.order[:7]
 
 
+def test_a_relative_on_the_same_shapes_is_another_place() -> None:
+    rows = raced(np.random.default_rng(3), 1, 30, True)
+    for target, why in (
+        ("pq-l2", "30 rows from here and 0 rows from 0 other places"),
+        ("pq-dot", "0 rows from here and 30 rows from 1 other places"),
+    ):
+        ranking = rank(SPACE, rows, rows[0].shapes, HERE, target)
+        assert ranking.model == "process" and why in ranking.why
+
+
 def test_here_counts_more_than_elsewhere_once_it_was_tried() -> None:
     elsewhere = raced(np.random.default_rng(4), 3, 40, True)
     here = [

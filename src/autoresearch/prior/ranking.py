@@ -97,12 +97,14 @@ def learn(
     past: Iterable[Past],
     shapes: tuple[Shape, ...] = (),
     machine: str = "",
+    target: str = "",
 ) -> Learnt:
-    """What rows of other places teach of these settings, on these shapes and this machine."""
-    here, places = (machine, shapes), dict[features.Place, list[Past]]()
+    """What rows of other places teach of these settings, on these shapes and this machine. Those
+    of another target are of another place, however alike; without a target all are of one."""
+    here, places = (machine, shapes), dict[tuple[str, features.Place], list[Past]]()
     for row in _usable(settings, past):
-        if (row.machine, row.shapes) != here:
-            places.setdefault((row.machine, row.shapes), []).append(row)
+        if not _from(row, target, here):
+            places.setdefault((row.target, (row.machine, row.shapes)), []).append(row)
     told = {at: rows[:MOST] for at, rows in places.items() if _tells(rows[:MOST])}
     names, every = list(settings[0]), [r.knobs for rows in told.values() for r in rows]
     values = [_values([k[name] for k in (*settings, *every)]) for name in names]
@@ -119,7 +121,8 @@ def learn(
     ]
     belief = None
     if beliefs:
-        counts = (ALIKE + features.away(list(told), here)) ** -2.0  # Shepard, 1968
+        apart = features.away([place for _, place in told], here)
+        counts = (ALIKE + apart) ** -2.0  # Shepard, 1968
         belief = process.pooled(beliefs, counts / counts.sum())
     elsewhere = f" and {len(every)} rows from {len(told)} other places"
     at = {tuple(row): n for n, row in enumerate(table.tolist())}
@@ -131,14 +134,16 @@ def rank(
     past: Sequence[Past],
     shapes: tuple[Shape, ...] = (),
     machine: str = "",
+    target: str = "",
 ) -> Ranking:
-    """The order in which to try `candidates` on these shapes and this machine. Never raises."""
+    """The order in which to try `candidates` of a target, on these shapes and this machine. Never
+    raises."""
     listed = tuple(range(len(candidates)))
 
     def failed(told: str) -> Ranking:
         return Ranking(listed, "none", f"as listed: the prior failed ({told})")
 
-    return attempt(lambda: _ranked(candidates, past, shapes, machine), failed)
+    return attempt(lambda: _ranked(candidates, past, shapes, machine, target), failed)
 
 
 def _ranked(
@@ -146,14 +151,19 @@ def _ranked(
     past: Sequence[Past],
     shapes: tuple[Shape, ...],
     machine: str,
+    target: str,
 ) -> Ranking:
     if not candidates:
         return Ranking((), "none", "nothing to order")
     wide = candidates[:WIDE]
-    own = [r for r in _usable(wide, past) if (r.machine, r.shapes) == (machine, shapes)][:MOST]
-    learnt = learn([*wide, *(row.knobs for row in own)], past, shapes, machine)
+    own = [r for r in _usable(wide, past) if _from(r, target, (machine, shapes))][:MOST]
+    learnt = learn([*wide, *(row.knobs for row in own)], past, shapes, machine, target)
     found = learnt.ranking(own, [learnt.place(setting) for setting in wide])
     return Ranking((*found.order, *range(WIDE, len(candidates))), found.model, found.why)
+
+
+def _from(row: Past, target: str, here: features.Place) -> bool:
+    return (row.machine, row.shapes) == here and target in ("", row.target)
 
 
 def _usable(settings: Sequence[Mapping[str, Setting]], past: Iterable[Past]) -> list[Past]:

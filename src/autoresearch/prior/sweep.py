@@ -165,7 +165,7 @@ def _ranked(session: Session, incumbent: Trial, settings: Sequence[Knobs]) -> Ra
     related = attempt(lambda: family(name, {e.name: e.facts() for e in entries}), lambda _: alone)
     found = trials(session.ledger.trials_path, related)
     shapes = tuple(Shape.read(label) for label in incumbent.extra.get("ns", {}))
-    return rank(settings, found.rows, shapes, session.machine.id)
+    return rank(settings, found.rows, shapes, session.machine.id, name)
 
 
 def _try(session: Session, plan: _Plan, setting: Knobs, say: Say, tell: Tell) -> Trial:
