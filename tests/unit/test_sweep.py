@@ -77,9 +77,9 @@ def test_every_setting_is_an_ordinary_trial_and_the_winner_a_keep(toy: Toy) -> N
 
 def test_the_prior_says_what_comes_first(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def backwards(settings: Sequence[object], *asked: Any) -> Ranking:
-        rows, shapes, machine = asked
+        rows, shapes, machine, target = asked
         assert rows[-1].ratio == 1.0 and [s.op for s in shapes] == OPS
-        assert machine == toy.session().machine.id
+        assert (machine, target) == (toy.session().machine.id, "toy")
         return Ranking(tuple(range(len(settings)))[::-1], "process", "backwards")
 
     toy.baseline(knobbed())
