@@ -1,6 +1,6 @@
 """A night that starts cold against one that starts warm: trials of each to the same ratio.
 
-`.venv/bin/python scripts/campaign.py --write` takes half an hour on a quiet machine. Both nights
+`.venv/bin/python scripts/campaign.py --write` takes twelve minutes on a quiet machine. Both nights
 sweep one target from the same text, its knobs at their far ends; before the warm one a relative was
 swept from there. Rows go into benchmarks/campaign.jsonl, the table into docs/prior.md;
 `--from-rows` prints the table again and measures nothing.
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--learn", default="pq-l2", help="the relative that is swept first")
     parser.add_argument("--then", default="pq-dot", help="the target of both nights")
-    parser.add_argument("--budget", type=int, default=30, help="trials of a sweep, at most")
+    parser.add_argument("--budget", type=int, default=16, help="trials of a sweep, at most")
     parser.add_argument("--write", action="store_true", help="rows and docs/prior.md")
     parser.add_argument("--from-rows", action="store_true", help="measure nothing")
     asked = parser.parse_args()

@@ -24,6 +24,7 @@ from autoresearch.stats.spread import upper_spread
 
 WORKLOADS = 8
 NULL = np.zeros(WORKLOADS)
+ENDED = (0.0, 0.01, 0.02, 0.05)  # chances of passing below which a screen might end
 NULL_SHARE = 5  # null rows run this many times the trials: their rates are the small ones
 
 
@@ -174,6 +175,32 @@ def line(row: Row, trials: int, rng: np.random.Generator) -> str:
     )
 
 
+def paired(row: Row, trials: int, seed: tuple[int, ...]) -> str:
+    """One line of decision 0020's table: keeps and mean pairs when a screen ends below each chance
+    of passing; every share has the same noise, trial by trial."""
+    cells = []
+    for share in ENDED:
+        policy = replace(POLICY, hopeless=share)
+        drawn = [trial(row, np.random.default_rng([*seed, t]), policy) for t in range(trials)]
+        kept = np.mean([verdict.name == "keep" for verdict, _ in drawn])
+        cells.append(f"{kept:.1%}, {np.mean([n for _, n in drawn]):.1f}")
+    return f"| {row.label} | {' | '.join(cells)} |"
+
+
+def hopeless(trials: int, seed: int) -> None:
+    """Decision 0020's table: the share below which a screen ends is chosen by what it costs."""
+    spreads_of = ((0.02, 1.0), (0.02, 1.02), (0.04, 1.0), (0.04, 1.05), (0.1, 1.0), (0.1, 1.2))
+    table = [
+        Row("hopeless", f"spawn {spawn:.0%}, {gain}x", Machine(spawn=spawn), flat(gain))
+        for spawn, gain in spreads_of
+    ]
+    table.append(Row("hopeless", "layout 2%, 1.03x", Machine(layout=0.02), flat(1.03)))
+    heads = " | ".join(f"below {share:.0%}" for share in ENDED[1:])
+    print(f"\nhopeless\n\n| row | never | {heads} |\n|{'---|' * (len(ENDED) + 1)}")
+    for i, row in enumerate(table):
+        print(paired(row, trials, (seed, i)), flush=True)
+
+
 HEADER = """| row | trials | keep | at most (95 %) | simpler | pairs | median | bias | covered |
 |---|---|---|---|---|---|---|---|---|"""
 
@@ -186,9 +213,11 @@ def main() -> None:
         "--trials", type=int, default=400, help="per row; nulls run five times that"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=names, help="one table")
+    parser.add_argument("--only", choices=[*names, "hopeless"], help="one table")
     options = parser.parse_args()
-    for name in [options.only] if options.only else names:
+    if options.only in (None, "hopeless"):
+        hopeless(options.trials, options.seed)
+    for name in [n for n in names if options.only in (None, n)]:
         print(f"\n{name}\n\n{HEADER}")
         for i, row in enumerate(row for row in table if row.table == name):
             null = not (row.effect.any() or row.simpler)

@@ -335,7 +335,7 @@ def asked(past_: list[Past], seed: int) -> tuple[str, int, str]:
     """The model, trials until a setting within 5 % of the best, and why."""
     rng = np.random.default_rng(1000 + seed)
     settings_ = [SPACE[i] for i in rng.permutation(len(SPACE))]
-    ranking = rank(settings_, past_, (Shape.read("search: m=24,n=20000"),), HERE)
+    ranking = rank(settings_, past_, (Shape.read("search: m=24,n=20000"),), HERE, "pq-l2")
     assert sorted(ranking.order) == list(range(len(SPACE)))
     good = [slowness(settings_[i]) < 0.05 for i in ranking.order]
     return ranking.model, good.index(True) + 1, ranking.why
@@ -364,7 +364,7 @@ def test_on_noise_it_is_no_worse_than_random() -> None:
 @pytest.mark.parametrize("rows", [0, 1, LEAST - 1])
 def test_a_few_rows_tell_nothing_and_one_knob_changes_at_a_time(rows: int) -> None:
     past_ = raced(np.random.default_rng(0), 1, rows, True)
-    ranking = rank(SPACE, past_, past_[0].shapes if past_ else (), HERE)
+    ranking = rank(SPACE, past_, past_[0].shapes if past_ else (), HERE, "pq-l2")
     assert ranking.model == "none" and f"{rows} usable rows" in ranking.why
     best = max(past_, key=lambda r: r.ratio or 0.0).knobs if past_ else SPACE[0]
     changed = [sum(SPACE[i][name] != best[name] for name in best) for i in ranking.order]
@@ -383,7 +383,7 @@ def test_nothing_to_compare_orders_nothing() -> None:
 def test_what_won_elsewhere_goes_early() -> None:
     rows = raced(np.random.default_rng(3), 1, 30, True)
     best = max(rows, key=lambda r: r.ratio or 0.0)
-    ranking = rank(SPACE, rows, (Shape.read("search: m=32,n=20000"),), HERE)
+    ranking = rank(SPACE, rows, (Shape.read("search: m=32,n=20000"),), HERE, "pq-l2")
     assert ranking.model == "process"
     assert SPACE.index(dict(best.knobs)) in ranking.order[:7]
 
@@ -406,7 +406,7 @@ def test_here_counts_more_than_elsewhere_once_it_was_tried() -> None:
     ]
     backwards = [replace(r, ratio=1 / r.ratio if r.ratio else None) for r in here]
     best = min(backwards, key=lambda r: -(r.ratio or 0.0)).knobs
-    first = SPACE[rank(SPACE, [*backwards, *elsewhere], here[0].shapes, HERE).order[0]]
+    first = SPACE[rank(SPACE, [*backwards, *elsewhere], here[0].shapes, HERE, "pq-l2").order[0]]
     assert abs(slowness(first) - slowness(dict(best))) < 0.3 < slowness(first)
 
 
@@ -414,18 +414,18 @@ def test_settings_beyond_those_that_are_ordered_come_last_as_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("autoresearch.prior.ranking.WIDE", 20)
-    order = rank(SPACE, raced(np.random.default_rng(6), 2, 30, True), (), HERE).order
+    order = rank(SPACE, raced(np.random.default_rng(6), 2, 30, True), (), HERE, "pq-l2").order
     assert sorted(order[:20]) == list(range(20)) and order[20:] == tuple(range(20, len(SPACE)))
 
 
 def test_asked_before_each_trial_it_says_what_it_says_when_asked_anew() -> None:
     past_ = raced(np.random.default_rng(7), 2, 30, True)
     here = replace(past_[0], group="here", shapes=(Shape.read("search: m=24,n=20000"),))
-    learnt = learn(SPACE, past_, here.shapes, HERE)
+    learnt = learn(SPACE, past_, here.shapes, HERE, "pq-l2")
     own: list[Past] = []
     for _ in range(12):
         left = [i for i, s in enumerate(SPACE) if all(s != row.knobs for row in own)]
-        anew = rank([SPACE[i] for i in left], [*own, *past_], here.shapes, HERE)
+        anew = rank([SPACE[i] for i in left], [*own, *past_], here.shapes, HERE, "pq-l2")
         assert learnt.ranking(own, left).order[:5] == anew.order[:5]
         knobs = SPACE[left[anew.order[0]]]
         own.insert(0, replace(here, knobs=knobs, ratio=math.exp(-slowness(knobs))))
@@ -457,7 +457,7 @@ def test_a_broken_model_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_any_rows_give_an_order(rows: list[Past]) -> None:
     candidates = [{"a": 0, "b": ""}, {"a": -3, "b": "x"}, {"a": True, "b": "y"}]
-    ranking = rank(candidates, rows, (Shape.read(LABEL),), HERE)
+    ranking = rank(candidates, rows, (Shape.read(LABEL),), HERE, "pq-l2")
     assert sorted(ranking.order) == [0, 1, 2] and ranking.why
 
 

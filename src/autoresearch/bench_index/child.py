@@ -24,7 +24,7 @@ from ..runner.sandbox import linux
 from ..runner.sealed import raw_clock
 from ..runner.worker import complaint
 from . import grid, sides, timing
-from .model import SEARCH, TRAIN, K, Plan, Point
+from .model import BUILD, OURS, SEARCH, TRAIN, K, Plan, Point
 from .timing import Side, Watch
 from .waits import Waits
 
@@ -120,10 +120,10 @@ def serve(sock: socket.socket) -> None:
     """Build, or answer for one side until the other end is closed."""
     request, _ = wire.receive(sock)
     plan, folder = Plan(**request["plan"]), Path(request["folder"])
-    if not request["threads"]:
+    if request["role"] == BUILD:
         build(plan, folder)
         return wire.send(sock, {"done": True})
-    half = Half(plan, folder, request["threads"], request["ours"])
+    half = Half(plan, folder, request["threads"], request["role"] == OURS)
     while True:
         try:
             asked, _ = wire.receive(sock)

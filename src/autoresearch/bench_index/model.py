@@ -9,6 +9,7 @@ from typing import Any
 
 SCHEMA = 1
 SEARCH, TRAIN, ADD = "search", "train", "add"
+BUILD, OURS, THEIRS = "build", "ours", "theirs"  # what a process is for
 K = 10  # neighbours asked for
 
 

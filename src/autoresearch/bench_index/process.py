@@ -21,7 +21,7 @@ from ..runner import wire
 from ..runner.bench import clean_environment
 from . import grid, timing
 from .grid import Size
-from .model import Plan, Point, Told
+from .model import BUILD, OURS, THEIRS, Plan, Point, Told
 from .sides import LAP_NS
 from .timing import Turn
 
@@ -56,15 +56,15 @@ def build(plan: Plan, folder: Path, cores: Sequence[int]) -> None:
     """Files of faiss's index, for all that follow."""
     with _child(plan, folder, cores) as child:
         child.at = "building faiss's index"
-        child.ask({"plan": asdict(plan), "folder": str(folder), "threads": 0})
+        child.ask({"plan": asdict(plan), "folder": str(folder), "role": BUILD})
 
 
 def raced(plan: Plan, folder: Path, cores: Sequence[int], size: Size, tell: Tell) -> list[Told]:
     """Every point of a kind, one thread a core, by a fresh process for each side."""
     request = {"plan": asdict(plan), "folder": str(folder), "threads": len(cores)}
     with _child(plan, folder, cores) as ours, _child(plan, folder, cores) as theirs:
-        for child in (ours, theirs):
-            wire.send(child.sock, {**request, "ours": child is ours})
+        for child, role in ((ours, OURS), (theirs, THEIRS)):
+            wire.send(child.sock, {**request, "role": role})
         found = []
         for point in grid.points(plan, len(cores), size):
             ours.at = theirs.at = " ".join(map(str, asdict(point).values()))

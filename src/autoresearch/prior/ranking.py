@@ -100,7 +100,7 @@ def learn(
     target: str = "",
 ) -> Learnt:
     """What rows of other places teach of these settings, on these shapes and this machine. Those
-    of another target are of another place, however alike; without a target all are of one."""
+    of another target are of another place, however alike."""
     here, places = (machine, shapes), dict[tuple[str, features.Place], list[Past]]()
     for row in _usable(settings, past):
         if not _from(row, target, here):
@@ -163,7 +163,7 @@ def _ranked(
 
 
 def _from(row: Past, target: str, here: features.Place) -> bool:
-    return (row.machine, row.shapes) == here and target in ("", row.target)
+    return (row.target, row.machine, row.shapes) == (target, *here)
 
 
 def _usable(settings: Sequence[Mapping[str, Setting]], past: Iterable[Past]) -> list[Past]:

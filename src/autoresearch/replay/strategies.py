@@ -37,7 +37,7 @@ class Problem:
     @cached_property
     def learnt(self) -> Learnt:
         """What the past teaches, the same for all searches."""
-        return learn(self.settings, self.past, (self.shape,), self.machine)
+        return learn(self.settings, self.past, (self.shape,), self.machine, self.target)
 
 
 Strategy = Callable[[Problem, np.random.Generator], Search]

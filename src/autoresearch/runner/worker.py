@@ -11,7 +11,7 @@ import importlib
 import mmap
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,6 @@ _libc.mmap.argtypes = (
 _PROT_NONE, _MAP_FIXED, _MAP_NORESERVE = 0, 0x10, 0x4000
 
 
-# Most functions of a kernel are called from compiled code alone, and wrappers are a tenth of the
-# time that compiling takes.
-_WRAPPERS = ("no_cpython_wrapper", "no_cfunc_wrapper")
-
-
 class Locator(caching._CacheLocator):
     """Caches beside the source. The directory is named by the content hash of all that enters the
     build, so a source stamp would add nothing (and numba's misses edits in imported files)."""
@@ -63,21 +58,24 @@ class Locator(caching._CacheLocator):
         return cls(py_func, py_file)
 
 
-def load(build_dir: str) -> Any:
-    """Import kernels.py from the build directory."""
+def load(build_dir: str, called: Container[str]) -> Any:
+    """Import kernels.py from the build directory. Only what is `called` from Python needs a wrapper
+    for that: wrappers are a tenth of the time that compiling takes."""
     caching.CacheImpl._locator_classes = [Locator]
     sys.path.insert(0, build_dir)
     kernels = importlib.import_module("kernels")
-    for value in vars(kernels).values():
+    for name, value in vars(kernels).items():
         if isinstance(value, numba.core.dispatcher.Dispatcher):
-            value.targetoptions |= dict.fromkeys(_WRAPPERS, True)
+            value.targetoptions |= {
+                "no_cpython_wrapper": name not in called,
+                "no_cfunc_wrapper": True,
+            }
     return kernels
 
 
 def cached(function: Any) -> Any:
     """What is called from Python is cached beside the source: whatever it calls is part of it."""
     if isinstance(function, numba.core.dispatcher.Dispatcher):
-        function.targetoptions["no_cpython_wrapper"] = False
         function.enable_caching()
     return function
 
@@ -90,7 +88,8 @@ def compiled(request: Mapping[str, Any], target: Target) -> tuple[Any, dict[str,
     """The kernel module and a driver per op, compiled (or loaded from the cache) from types
     alone: no machine code of the candidate runs, so what is cached is what its source says."""
     make_room()
-    kernels = load(request["build_dir"])
+    setup = filter(None, (target.prepare, target.scratch))
+    kernels = load(request["build_dir"], {driver.entry_point(statement) for statement in setup})
     types_of = _setup_types(target, kernels)
     drives = {op: load_drive(op) for op in target.ops}
     for name, drive in drives.items():
