@@ -27,7 +27,18 @@ from autoresearch.bench_index import (
     vectors,
 )
 from autoresearch.bench_index import waits as waiting
-from autoresearch.bench_index.model import ADD, SEARCH, TRAIN, Origin, Plan, Point, Told, row_of
+from autoresearch.bench_index.model import (
+    ADD,
+    OURS,
+    SEARCH,
+    THEIRS,
+    TRAIN,
+    Origin,
+    Plan,
+    Point,
+    Told,
+    row_of,
+)
 from autoresearch.cli.every import app
 from autoresearch.data.source import Source
 from autoresearch.errors import Refusal
@@ -515,3 +526,9 @@ class TestForReal:
         core, _ = run.lease.core_set()
         with pytest.raises(Refusal, match=r"flat failed \(building .*x.npy"):
             run.process.build(plan, tmp_path, (core,))
+
+    def test_only_threads_of_faiss_are_bound_to_cores(self):
+        theirs, ours = (run.process.pools((2, 3), role) for role in (THEIRS, OURS))
+        assert theirs["OMP_PLACES"] == "{2},{3}" and theirs["OMP_PROC_BIND"] == "true"
+        assert set(theirs) - set(ours) == {"OMP_PLACES", "OMP_PROC_BIND"}
+        assert set(ours.values()) == {"2"}

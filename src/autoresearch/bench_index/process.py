@@ -54,7 +54,7 @@ class Child:
 
 def build(plan: Plan, folder: Path, cores: Sequence[int]) -> None:
     """Files of faiss's index, for all that follow."""
-    with _child(plan, folder, cores) as child:
+    with _child(plan, folder, cores, BUILD) as child:
         child.at = "building faiss's index"
         child.ask({"plan": asdict(plan), "folder": str(folder), "role": BUILD})
 
@@ -62,7 +62,10 @@ def build(plan: Plan, folder: Path, cores: Sequence[int]) -> None:
 def raced(plan: Plan, folder: Path, cores: Sequence[int], size: Size, tell: Tell) -> list[Told]:
     """Every point of a kind, one thread a core, by a fresh process for each side."""
     request = {"plan": asdict(plan), "folder": str(folder), "threads": len(cores)}
-    with _child(plan, folder, cores) as ours, _child(plan, folder, cores) as theirs:
+    with (
+        _child(plan, folder, cores, OURS) as ours,
+        _child(plan, folder, cores, THEIRS) as theirs,
+    ):
         for child, role in ((ours, OURS), (theirs, THEIRS)):
             wire.send(child.sock, {**request, "role": role})
         found = []
@@ -92,8 +95,19 @@ def _told(ours: Child, theirs: Child, point: Point, size: Size) -> Told:
     )
 
 
+def pools(cores: Sequence[int], role: str) -> dict[str, str]:
+    """How many threads libraries start. Those of faiss's OpenMP, which spin at barriers, have a
+    core each: two that meet on one stop for a time slice of 4 ms, thirty short searches long. Ours
+    sleep while they wait, and would all be bound to the first core with the thread that starts
+    them."""
+    counts = dict.fromkeys(_POOLS, str(len(cores)))
+    if role == OURS:
+        return counts
+    return counts | {"OMP_PROC_BIND": "true", "OMP_PLACES": ",".join(f"{{{c}}}" for c in cores)}
+
+
 @contextmanager
-def _child(plan: Plan, folder: Path, cores: Sequence[int]) -> Iterator[Child]:
+def _child(plan: Plan, folder: Path, cores: Sequence[int], role: str) -> Iterator[Child]:
     """A process that has its cores, and pools of as many threads, from its first import on."""
     ours, theirs = socket.socketpair()
     null, trace = subprocess.DEVNULL, os.environ.get("AUTORESEARCH_TRACE")
@@ -103,7 +117,7 @@ def _child(plan: Plan, folder: Path, cores: Sequence[int]) -> Iterator[Child]:
         stdin=null,
         stdout=null,
         stderr=None if trace else null,
-        env=clean_environment() | dict.fromkeys(_POOLS, str(len(cores))),
+        env=clean_environment() | pools(cores, role),
         cwd=folder,
         start_new_session=True,
     )
