@@ -167,7 +167,7 @@ class Experiment:
                     limit = self.policy.compile_s
                     took = self.bench.compile(self.builds[arm], limit)
                 self.compile_s[arm] = self.compile_s[arm] or took
-            incumbent, candidate = (builds.code_digest(b) for b in self.builds)
+            incumbent, candidate = (builds.code_digest(b, self.bench.target) for b in self.builds)
             self.codes = incumbent, candidate
 
     def _lay_down(self, kernel: Kernel) -> Build:

@@ -8,7 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -282,6 +282,9 @@ CHANGES = {
 }
 
 
+CALLED = ("drive_weigh.drive", "drive_select.drive", "kernels.prepare", "kernels.scratch")
+
+
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By change, what `code_digest` makes of a kernel that numba compiled."""
@@ -294,10 +297,16 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         environment = os.environ | {"NUMBA_CACHE_DIR": ""}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         subprocess.run([sys.executable, "-c", runpy], cwd=folder, check=True, env=environment)
-        for file in (folder / "__pycache__").glob("*.nbc"):
-            (laid.cache / f"drive_{file.name.split('.')[1]}.nbc").write_bytes(file.read_bytes())
-        made[change] = builds.code_digest(laid)
+        [file] = (folder / "__pycache__").glob("*.nbc")
+        fill(laid, dict.fromkeys(CALLED, file.read_bytes()))
+        made[change] = builds.code_digest(laid, TARGET)
     return made
+
+
+def fill(build: builds.Build, code: Mapping[str, bytes]) -> None:
+    """Cached machine code by function."""
+    for name, data in code.items():
+        (build.cache / f"{name}-1.py311.1.nbc").write_bytes(data)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -308,8 +317,22 @@ def test_machine_code_is_what_runs_not_how_it_is_written(
     assert digests["none"] and (digests[change] == digests["none"]) == harmless
 
 
-def test_without_machine_code_nothing_is_the_same(tmp_path: Path) -> None:
-    assert builds.code_digest(build(tmp_path)) == ""
+@pytest.mark.parametrize("missing", CALLED)
+def test_without_all_machine_code_nothing_is_the_same(tmp_path: Path, missing: str) -> None:
+    laid = build(tmp_path)
+    fill(laid, {name: b"" for name in (*CALLED, "kernels.more") if name != missing})
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+@pytest.mark.parametrize("changed", CALLED)
+def test_all_that_python_calls_is_machine_code(tmp_path: Path, changed: str) -> None:
+    image = [Path(m.__file__).read_bytes() for m in (np.random._sfc64, np.random._philox)]
+    digests = set()
+    for label, other in (("one", image[0]), ("two", image[1])):
+        laid = build(tmp_path, label=label)
+        fill(laid, {name: other if name == changed else image[0] for name in CALLED})
+        digests.add(builds.code_digest(laid, TARGET))
+    assert len(digests) == 2
 
 
 # The lease

@@ -109,7 +109,7 @@ def test_identical_machine_code_needs_no_clock(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, before: bytes, candidate: bytes, verdict: str
 ) -> None:
     toy.baseline(before)
-    monkeypatch.setattr(experiment.builds, "code_digest", lambda build: "same")
+    monkeypatch.setattr(experiment.builds, "code_digest", lambda build, target: "same")
     done = toy.trial(candidate)
     assert done.trial.result.verdict == verdict
     assert "identical machine code" in done.trial.result.reason

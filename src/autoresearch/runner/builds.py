@@ -86,17 +86,26 @@ def prune(folder: Path, keep: int = 40) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def code_digest(build: Build) -> str:
-    """Hash of the machine code itself with its constants, read from the cached object files.
+def code_digest(build: Build, target: Target) -> str:
+    """Hash of the machine code itself with its constants, read from the cached object files: of
+    what prepares as of what is timed.
 
-    Two texts with the same digest do the same, at the same speed. Empty when nothing is cached.
+    Two texts with the same digest do the same, at the same speed. Empty unless all is cached: numba
+    keeps nothing of a function that refers to a large constant.
     """
+    setup = [driver.entry_point(text) for text in (target.prepare, target.scratch) if text]
+    names = [*(f"drive_{op}.drive" for op in target.ops), *(f"kernels.{name}" for name in setup)]
     parts: list[bytes] = []
     folder = build.directory.name.encode()
-    for file in sorted(build.cache.glob("drive_*.nbc")):
-        for elf in code.objects(file.read_bytes()):
-            parts += code.meaning(elf, folder)
-    return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
+    for name in names:
+        files = sorted(build.cache.glob(f"{name}-*.nbc"))
+        if not files:
+            return ""
+        parts.append(name.encode())
+        for file in files:
+            for elf in code.objects(file.read_bytes()):
+                parts += code.meaning(elf, folder)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def _digest(sources: dict[str, str], machine: str) -> str:
