@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from fake import SEED, TOY, FakeRunner
 from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
-from autoresearch.runner import builds, driver, layout, lease
+from autoresearch.runner import builds, driver, judge, layout, lease
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
@@ -333,6 +334,40 @@ def test_all_that_python_calls_is_machine_code(tmp_path: Path, changed: str) -> 
         fill(laid, {name: other if name == changed else image[0] for name in CALLED})
         digests.add(builds.code_digest(laid, TARGET))
     assert len(digests) == 2
+
+
+# A stage's shared memory
+
+
+def test_no_call_leaves_a_word_to_a_later_one() -> None:
+    stage = judge.Stage([case("select"), case("weigh")], np.random.default_rng(2))
+    _, inputs, outputs = (file.memory for file in stage.files)
+    sizes = [made.regions["out"].size for made in stage.cases]
+    assert outputs.size == max(sizes) and sizes[0] != sizes[1]
+    said = np.full_like(outputs, 7)
+    for prompt in (stage.renew, stage.poison, *(partial(stage.load, i, 1) for i in (0, 1))):
+        outputs[...] = said
+        prompt()
+        assert not (outputs.reshape(-1, 64) == 7).all(1).any()
+        said = outputs.copy()
+        stage.poison()
+        assert (outputs == said).mean() < 0.02
+    assert inputs.any()
+    stage.renew()
+    assert not inputs.any()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_outputs_are_checked_where_their_case_has_them(index: int) -> None:
+    stage = judge.Stage([case("select"), case("weigh")], np.random.default_rng(2))
+    made = stage.cases[index]
+    stage.load(index, 1)
+    assert stage.check(index, 1, 0)
+    views = made.regions["out"].views(stage.files[2].memory)
+    for expected, places in zip(made.expected[1], made.places[1], strict=True):
+        for name, (begin, end) in places.items():
+            views[name][begin:end] = np.ravel(expected[name])
+    assert stage.check(index, 1, 0) is None
 
 
 # The lease

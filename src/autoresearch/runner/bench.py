@@ -116,7 +116,9 @@ class Stage:
 
     @property
     def bytes(self) -> int:
-        return sum(os.fstat(fd).st_size for fd in self.fds)
+        """What a worker maps: outputs of all cases, though they share their pages."""
+        kinds = [case[kind] for case in self.plan for kind in ("static", "each", "out")]
+        return sum(e.size for plan in kinds for e in layout.from_plan(plan))
 
     @property
     def static_bytes(self) -> list[int]:

@@ -60,15 +60,12 @@ class Runner(Bench):
         Raises `ArmFault` when a kernel is wrong, slow beyond the limits, or dies.
         """
         shifts = _shifts(rng)
+        self.ask("renew", key=stage.key)
         with _spawned(self, stage, builds, shifts, policy, rng) as workers:
             session = _Session(self, stage, workers, limits)
             before = self.canary()
             loaded = [w.status() for w in workers]
-            prepare = np.array(
-                [[session.prepare(w, arm) for w in session.indices] for arm in (0, 1)]
-            )
-            for w in session.indices:
-                session.round(w, policy.rounds, (0, 1))
+            prepare = _warm(session, policy.rounds, rng)
             warm = [w.status() for w in workers]
             ns = _rounds(session, policy.rounds, rng)
             done = [w.status() for w in workers]
@@ -116,6 +113,18 @@ class Runner(Bench):
             self.dismiss(worker)
 
 
+def _warm(session: _Session, batch: int, rng: np.random.Generator) -> FloatArray:
+    """Prepare and call everything once; ns of `prepare` f64[2, w]. Coins choose the order: an arm
+    that came first could be known by it."""
+    ns = np.empty((2, len(session.indices)))
+    for w in session.indices:
+        for arm in rng.permutation(2).tolist():
+            ns[arm, w] = session.prepare(w, arm)
+    for w in session.indices:
+        session.round(w, batch, rng.permutation(2).tolist())
+    return ns
+
+
 def _rounds(session: _Session, rounds: int, rng: np.random.Generator) -> FloatArray:
     """ns f64[2, r, w]; the arms' order by fair coin in ABBA blocks."""
     ns = np.empty((2, rounds, len(session.indices)))
@@ -139,6 +148,7 @@ class _Session:
 
     def prepare(self, index: int, arm: int) -> int:
         doing = f"prepare for {self.stage.labels[index]}"
+        self.bench.ask("poison", key=self.stage.key)
         with blaming(arm):
             return self.workers[arm].call(wire.PREPARE, index, self.limits[index], doing)
 
