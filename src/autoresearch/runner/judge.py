@@ -66,7 +66,7 @@ class Stage:
         return [*(f.read_only() for f in inputs), os.dup(out.fd)]
 
     def renew(self) -> None:
-        """Leave fresh workers nothing of what earlier ones were given: they get the same batches."""
+        """Leave fresh workers nothing of what others were given: they get the same batches."""
         self.files[1].memory[...] = 0
         self.poison()
 
