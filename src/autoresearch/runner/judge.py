@@ -93,6 +93,10 @@ class Stage:
         """By case: recall of incumbent, candidate and reference so far; None where exact."""
         return [case.recalls() for case in self.cases]
 
+    def asked(self) -> list[int]:
+        """By case: how many different queries its batches hold."""
+        return [c.queries * c.operations * len(c.images) for c in self.cases]
+
 
 class _Shared:
     """An anonymous shared file, mapped writable here."""
@@ -264,7 +268,7 @@ def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[
             key = request.pop("key")
             stage = judge.stages[key] = getattr(judge, verb)(**request)
             return {"plan": stage.plan()}, stage.descriptors()
-        if verb in ("load", "check", "renew", "poison", "recalls"):
+        if verb in ("load", "check", "renew", "poison", "recalls", "asked"):
             return {"told": getattr(judge.stages[request.pop("key")], verb)(**request)}, []
         return getattr(judge, verb)(**request), []
     except Refusal as refusal:
