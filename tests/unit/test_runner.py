@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import runpy
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -334,6 +335,66 @@ def test_all_that_python_calls_is_machine_code(tmp_path: Path, changed: str) -> 
         fill(laid, {name: other if name == changed else image[0] for name in CALLED})
         digests.add(builds.code_digest(laid, TARGET))
     assert len(digests) == 2
+
+
+FORGED = {
+    "no header": b"\x7fELF",
+    "sections beyond the end": b"\x7fELF" + b"\xff" * 100,
+    "the same bytes in many sections": b"\x7fELF".ljust(40, b"\0")
+    + (64).to_bytes(8, "little")
+    + bytes(12)
+    + (99).to_bytes(2, "little") * 2
+    + struct.pack("<IIQQQQII", 0, 1, 2, 0, 0, 9000, 0, 0) * 150,
+    "many objects": (b"\x7fELF" + bytes(124)) * 20,
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_of_forged_machine_code_nothing_is_the_same(tmp_path: Path, forged: str) -> None:
+    laid = build(tmp_path)
+    fill(laid, dict.fromkeys(CALLED, FORGED[forged]))
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+def test_too_much_machine_code_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = build(tmp_path)
+    fill(laid, dict.fromkeys(CALLED, Path(np.random._sfc64.__file__).read_bytes()))
+    assert builds.code_digest(laid, TARGET)
+    monkeypatch.setattr(builds, "MOST_BYTES", 1000)
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+@pytest.mark.parametrize("name", [b"\xff.nbc", b"a.txt", b"a.nbc.tmp.3", b"a\nb.nbc"])
+def test_a_builder_leaves_nothing_but_caches(tmp_path: Path, name: bytes) -> None:
+    laid = build(tmp_path)
+    fill(laid, {"kernels.prepare": b"", "kernels.gr\u00f6\u00dfe": b""})
+    assert laid.stray(done=True) == ""
+    Path(os.fsdecode(bytes(laid.cache) + b"/" + name)).write_bytes(b"")
+    assert laid.stray(done=False) == ""
+    told = laid.stray(done=True)
+    assert told.startswith("compile left ") and told.isprintable()
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.symlink_to("/etc/passwd")])
+def test_a_builder_leaves_plain_files(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    laid = build(tmp_path)
+    make(laid.cache / "a.nbc")
+    assert laid.stray(done=True) == "compile left 'a.nbc' in its cache"
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_builder_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    laid = build(tmp_path)
+    monkeypatch.setattr(builds, "MOST_BYTES", 2 << 20)
+    fill(laid, dict.fromkeys(CALLED, bytes(1 << 20)))
+    assert laid.stray(done) == "compile left more than 2 MB in its cache"
+    laid.drop()
+    assert not laid.cache.exists()
+    assert build(tmp_path).cache.is_dir()
 
 
 # A stage's shared memory

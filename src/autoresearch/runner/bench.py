@@ -18,7 +18,7 @@ from ..errors import Refusal
 from ..model import Target
 from . import layout, sandbox, wire
 from .builds import Build
-from .sealed import Clock, Worker, raw_clock
+from .sealed import Clock, KernelFault, Worker, raw_clock
 
 _MB = 1 << 20
 
@@ -232,7 +232,12 @@ class Bench:
                 request = {"role": "build", "shift": 0, "ops": ops}
                 builders.append(self._spawn(build, request, write=[str(build.cache)]))
             for builder in builders:
-                builder.ready(seconds, "compile")
+                builder.ready(seconds, "compile", lambda: build.stray(done=False))
+            if told := build.stray(done=True):
+                raise KernelFault("crash", told)
+        except KernelFault:
+            build.drop()
+            raise
         finally:
             for builder in builders:
                 self.dismiss(builder)

@@ -29,7 +29,7 @@ getuid:102:174 geteuid:107:175 getgid:104:176 getegid:108:177 getresuid:118:148
 getresgid:120:150"""
 CHECKED = """openat:257:56 open:2:- mmap:9:222 madvise:28:233 ioctl:16:29 fcntl:72:25
 prlimit64:302:261 kill:62:129 tkill:200:130 tgkill:234:131"""
-WRITING = """mkdir:83:- mkdirat:258:34 rename:82:- renameat:264:38 renameat2:316:276 unlink:87:-
+WRITING = """rename:82:- renameat:264:38 renameat2:316:276 unlink:87:-
 unlinkat:263:35 fsync:74:82"""
 # ENOSYS: libc falls back to calls whose arguments a filter can see.
 ABSENT = "clone3:435:435 openat2:437:437"
