@@ -155,8 +155,11 @@ def _cache_directory(tier: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as path:
         os.chmod(path, 0o755)
         Path(path, "kernel.py").write_text(KERNEL)
+        cache = Path(path, "__pycache__")
+        cache.mkdir()
         if os.getuid() == 0:
             os.chown(path, sandbox.worker_uid(tier), -1)
+            os.chown(cache, sandbox.worker_uid(tier), -1)
         yield Path(path)
 
 
@@ -453,6 +456,13 @@ def test_writers_may_not_truncate_what_they_only_read(walled: str) -> None:
         said, _ = _run(walled, lambda: os.open(target, os.O_TRUNC), write=(str(path),))
         assert said.startswith("PermissionError")
         assert Path(target).read_text() == KERNEL
+
+
+def test_writers_make_no_folders(walled: str) -> None:
+    """Deep ones are more than those who clean up behind a worker can follow."""
+    with _cache_directory(walled) as path:
+        said, _ = _run(walled, lambda: os.mkdir(path / "deep"), write=(str(path),))
+        assert said.startswith("PermissionError")
 
 
 def test_attacks_are_fatal(best: str) -> None:
