@@ -240,7 +240,7 @@ def test_maps_and_runs_machine_code(walled: str) -> None:
     code = bytes.fromhex("b82a000000c3" if X86 else "40058052c0035fd6")  # return 42
 
     def act() -> int:
-        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANON, 7)  # read, write and run
         page.write(code)
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         return ctypes.CFUNCTYPE(ctypes.c_int)(address)()
@@ -294,7 +294,7 @@ def test_holds_no_privilege(tier: str) -> None:
 def test_memory_and_file_size_are_bounded(tier: str) -> None:
     def greedy() -> str:
         try:
-            mmap.mmap(-1, 80 << 20)
+            mmap.mmap(-1, 80 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANON)
         except OSError as error:
             return errno.errorcode[error.errno or 0]
         return "got it"
@@ -422,6 +422,7 @@ CALLS = {  # not named by the filter: name -> x86_64, aarch64 ("-1": none), argu
     "tgkill": (234, 131, 2, 2, 9),
     "prlimit64, set": (302, 261, 0, 4, b"\0" * 16, None),
     "huge pages": (9, 222, 0, 2 << 20, 3, 0x40022, -1, 0),
+    "shared memory of its own": (9, 222, 0, 4096, 3, 0x21, -1, 0),
     "madvise": (28, 233, 0, 4096, 14),
     "fcntl, seal": (72, 25, 1, 1033, 1),
     "fcntl, signal another": (72, 25, 1, 8, 1),
@@ -483,7 +484,7 @@ def test_attacks_are_fatal(best: str) -> None:
 )
 def test_other_calling_conventions_are_fatal(walled: str, code: str) -> None:
     def act() -> int:
-        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANON, 7)  # read, write and run
         page.write(bytes.fromhex(code))
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         return ctypes.CFUNCTYPE(ctypes.c_int)(address)()

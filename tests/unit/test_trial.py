@@ -116,6 +116,15 @@ def test_identical_machine_code_needs_no_clock(
     assert toy.kernels.read_bytes() == kernel()
 
 
+def test_identical_machine_code_is_checked_before_it_is_kept(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel's own process wrote what the digest was read from."""
+    toy.baseline(LONGER)
+    monkeypatch.setattr(experiment.builds, "code_digest", lambda build, target: "same")
+    assert toy.trial(kernel(fault="incorrect")).trial.result.verdict == "incorrect"
+
+
 def test_without_a_baseline_there_is_no_trial(toy: Toy) -> None:
     with pytest.raises(Refusal, match=r"no baseline yet\. Run `autoresearch baseline toy` first"):
         toy.trial(kernel(1.2))

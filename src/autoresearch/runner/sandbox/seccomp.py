@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import platform
 import struct
@@ -64,6 +65,8 @@ SET_MODE_FILTER = 1
 SPEC_ALLOW = 4  # else kernels before 5.16 slow every store-to-load forward of the worker
 
 MAP_HUGETLB = 0x40000
+# Shared memory of its own would not count as a worker's: shared is what it was given.
+MAP_KIND, MAPPINGS = 0x2F, (mmap.MAP_SHARED, mmap.MAP_PRIVATE, mmap.MAP_PRIVATE | mmap.MAP_ANON)
 MADVISE_FREE, MADVISE_NOHUGEPAGE = 8, 15
 TCGETS, FIOCLEX = 0x5401, 0x5451
 F_GETFD, F_SETFD, F_GETFL = 1, 2, 3
@@ -118,7 +121,7 @@ def _tests(writing: bool) -> dict[str, tuple[Test, ...]]:
     return {
         "openat": (_opening(2, writing),),
         "open": (_opening(1, writing),),
-        "mmap": (Test(3, (0,), MAP_HUGETLB),),
+        "mmap": (Test(3, (0,), MAP_HUGETLB), Test(3, MAPPINGS, MAP_KIND)),
         "madvise": (Test(2, (*range(5), MADVISE_FREE, MADVISE_NOHUGEPAGE)),),
         "ioctl": (Test(1, (TCGETS, FIOCLEX)),),
         "fcntl": (Test(1, (F_GETFD, F_SETFD, F_GETFL)),),
