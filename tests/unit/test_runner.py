@@ -27,7 +27,7 @@ from autoresearch.runner import builds, driver, judge, layout, lease
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
-from autoresearch.runner.sealed import Worker
+from autoresearch.runner.sealed import KernelFault, Worker
 from autoresearch.runner.vault import Vault
 
 TARGET = FakeRunner.target
@@ -548,6 +548,20 @@ def test_closing_twice_closes_nobody_elses() -> None:
     for fd in others:
         os.fstat(fd)
         os.close(fd)
+
+
+def test_a_worker_that_was_killed_while_frozen_is_a_crash() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    worker = Worker(child.pid, *os.pipe(), lambda: 0)
+    assert worker.status()["resident"] > 0
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+    with pytest.raises(KernelFault, match="killed between calls") as caught:
+        worker.status()
+    assert caught.value.fault.verdict == "crash"
+    child.wait()
+    worker.alive = False
+    worker.close()
 
 
 def test_the_zygote_does_not_load_scipy_where_it_is_installed(tmp_path: Path) -> None:

@@ -459,6 +459,12 @@ def test_writers_may_not_truncate_what_they_only_read(walled: str) -> None:
         assert Path(target).read_text() == KERNEL
 
 
+def test_a_worker_is_the_first_to_die_when_memory_ends(tier: str) -> None:
+    with _worker(tier, lambda: "locked") as worker:
+        assert worker.said() == "locked"
+        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n"
+
+
 def test_writers_make_no_folders(walled: str) -> None:
     """Deep ones are more than those who clean up behind a worker can follow."""
     with _cache_directory(walled) as path:

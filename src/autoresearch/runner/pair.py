@@ -65,11 +65,11 @@ class Runner(Bench):
         with _spawned(self, stage, builds, shifts, policy, rng) as workers:
             session = _Session(self, stage, workers, limits)
             before = self.canary()
-            loaded = [w.status() for w in workers]
+            loaded = _status(workers)
             prepare = _warm(session, policy.rounds, rng)
-            warm = [w.status() for w in workers]
+            warm = _status(workers)
             ns = _rounds(session, policy.rounds, rng)
-            done = [w.status() for w in workers]
+            done = _status(workers)
             void = _void(warm, done, ns, before, self.canary(), policy)
             session.inspect()
             session.sample(policy)
@@ -112,6 +112,14 @@ class Runner(Bench):
             yield session
         finally:
             self.dismiss(worker)
+
+
+def _status(workers: Sequence[Worker]) -> list[dict[str, int]]:
+    seen = []
+    for arm, worker in enumerate(workers):
+        with blaming(arm):
+            seen.append(worker.status())
+    return seen
 
 
 def _warm(session: _Session, batch: int, rng: np.random.Generator) -> FloatArray:

@@ -91,12 +91,15 @@ class Worker:
     def status(self) -> dict[str, int]:
         """High-water mark and resident size in bytes, time waited for a core in ns. Shared inputs
         and outputs do not count: they are the harness's, and become resident as they are used."""
-        text = Path(f"/proc/{self.pid}/status").read_text()
-        lines = dict(line.split(":", 1) for line in text.splitlines())
-        peak, resident, shared = (
-            int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
-        )
-        run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        try:
+            text = Path(f"/proc/{self.pid}/status").read_text()
+            lines = dict(line.split(":", 1) for line in text.splitlines())
+            peak, resident, shared = (
+                int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
+            )
+            run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        except (KeyError, FileNotFoundError):
+            raise KernelFault("crash", "killed between calls (out of memory?)") from None
         return {
             "peak": peak - shared,
             "resident": resident - shared,
