@@ -37,9 +37,8 @@ _KINDS = ("static", "each", "out")
 
 
 class Stage:
-    """All cases of one stage in three shared regions: static, each, and the outputs, which are the
-    same pages whichever arm writes them (decision 0013) and whichever case they are of: all is
-    poisoned before anything runs, so that no call leaves a word to a later one (decision 0021)."""
+    """All cases of one stage in three shared regions: static, each, and the outputs, the same pages
+    for both arms (decision 0013) and all cases, poisoned before anything runs (decision 0021)."""
 
     def __init__(self, cases: Sequence[Case], rng: np.random.Generator) -> None:
         self.cases = cases
@@ -73,12 +72,10 @@ class Stage:
     def poison(self) -> None:
         """Fill all outputs with another stretch of the pool."""
         self.shift = (self.shift + 449) % layout.PAGE
-        memory = self.files[2].memory
-        memory[...] = self.pool[self.shift : self.shift + memory.size]
+        self.files[2].memory[...] = self.pool[self.shift :][: self.files[2].memory.size]
 
     def load(self, index: int, batch: int) -> None:
-        """Lay out one fresh batch and poison the outputs: before every call, so that no arm finds
-        what the other read or wrote."""
+        """Before every call: one fresh batch, and nothing of what the other arm read or wrote."""
         self.poison()
         image, begin = self.cases[index].images[batch], self.bases[index]["each"]
         self.files[1].memory[begin : begin + image.size] = image
