@@ -98,9 +98,10 @@ class Experiment:
         with self._faults():
             self._plan(*self.untimed, "screen")
             self._compile()
-            if self._step().phase != "done":
+            step = self._step()
+            if step.phase != "done" or (step.verdict and step.verdict.name == "simpler"):
                 self._check()
-                self._measure()
+            self._measure()
         return self.outcome()
 
     def check(self) -> Outcome:
@@ -167,7 +168,7 @@ class Experiment:
                     limit = self.policy.compile_s
                     took = self.bench.compile(self.builds[arm], limit)
                 self.compile_s[arm] = self.compile_s[arm] or took
-            incumbent, candidate = (builds.code_digest(b) for b in self.builds)
+            incumbent, candidate = (builds.code_digest(b, self.bench.target) for b in self.builds)
             self.codes = incumbent, candidate
 
     def _lay_down(self, kernel: Kernel) -> Build:

@@ -87,7 +87,8 @@ class Policy:
     recall_s: float = 20.0  # each of them
     recall_loss: float = 0.005  # below the reference's
     recall_floor: float = 0.50  # whatever the reference finds
-    recall_gross: float = 0.15  # on the few queries of a timed stage: three standard errors
+    recall_sd: float = 0.1  # of one query's difference, between unlike algorithms
+    recall_sigmas: float = 4.0  # by which the few queries of a timed stage may err (decision 0022)
 
     # Deadlines and caps
     call_times: float = 20.0  # a call may take this many times the incumbent's ...

@@ -18,7 +18,7 @@ from autoresearch.runner.screen import Screened, screen
 
 TOYROOT = HERE.parent / "toyroot"
 REFERENCE = (TOYROOT / "targets" / "toy" / "reference.py").read_text()
-CLASSES = {1, 4, *range(11, 16), 17, 20, 21, *range(30, 39), *range(43, 48), 49, 50}
+CLASSES = {1, 4, *range(11, 16), 17, 18, 20, 21, *range(30, 39), *range(43, 48), *range(49, 52)}
 KERNELS = [c for c in cheats() if c.screen != "scenario"]
 SCENARIOS = [c for c in cheats() if c.screen == "scenario"]
 TOY = runpy.run_path(str(TOYROOT / "targets" / "toy" / "run_experiment.py"))["TARGET"]

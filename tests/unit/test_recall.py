@@ -152,3 +152,39 @@ def test_recall_may_fall_by_half_a_per_cent_and_never_below_half(
     with pytest.raises(ArmFault, match=r"near: k=10: recall@10 is 0\.\d+, the reference") as caught:
         session.recall(POLICY.recall_loss, POLICY.recall_floor)
     assert caught.value.arm == arm
+
+
+def sampled(gaps: np.ndarray, asked: list[int], arm: int = CANDIDATE) -> None:
+    """What a timed pair makes of an arm that finds so much less than the reference."""
+    recalls: list[list[float] | None] = [[0.9, 0.9, 0.9] for _ in gaps]
+    for told, gap in zip(recalls, gaps, strict=True):
+        assert told
+        told[arm] -= float(gap)
+    answers = {"recalls": [None, *recalls], "asked": [7, *asked]}
+    bench = SimpleNamespace(ask=lambda verb, key: {"told": answers[verb]})
+    labels = ("exact: ", *(f"near: {i}" for i in range(len(gaps))))
+    stage = SimpleNamespace(key=0, plan=labels, labels=labels)
+    _Session(bench, stage, (None, None), []).sample(POLICY)  # type: ignore[arg-type]
+
+
+def test_unlike_algorithms_pass_where_the_clock_runs() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        asked = rng.choice([9, 36, 72, 600], 8)
+        mean = rng.uniform(0, POLICY.recall_loss)
+        sampled(rng.normal(mean, POLICY.recall_sd / np.sqrt(asked)), asked.tolist())
+
+
+@pytest.mark.parametrize("arm", [INCUMBENT, CANDIDATE])
+def test_who_forgets_where_the_clock_runs_is_found(arm: int) -> None:
+    """Twelve in a hundred on the first 36 queries of a worker: 0.0043 of a thousand."""
+    with pytest.raises(ArmFault, match=r"near: 0: recall@10 is 0\.7800") as one:
+        sampled(np.array([0.12, 0, 0]), [36, 36, 36], arm)
+    with pytest.raises(ArmFault, match=r"timed together: recall@10 is 0\.8500") as all_:
+        sampled(np.full(8, 0.05), [36] * 8, arm)
+    assert one.value.arm == all_.value.arm == arm
+    sampled(np.array([0.05] + [0.0] * 7), [36] * 8, arm)
+
+
+def test_a_stage_without_loss_is_not_asked() -> None:
+    sampled(np.empty(0), [])

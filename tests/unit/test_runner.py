@@ -6,10 +6,12 @@ import ast
 import os
 import re
 import runpy
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +23,11 @@ from fake import SEED, TOY, FakeRunner
 from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
-from autoresearch.runner import builds, driver, layout, lease
+from autoresearch.runner import builds, driver, judge, layout, lease
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
-from autoresearch.runner.sealed import Worker
+from autoresearch.runner.sealed import KernelFault, Worker
 from autoresearch.runner.vault import Vault
 
 TARGET = FakeRunner.target
@@ -282,6 +284,9 @@ CHANGES = {
 }
 
 
+CALLED = ("drive_weigh.drive", "drive_select.drive", "kernels.prepare", "kernels.scratch")
+
+
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By change, what `code_digest` makes of a kernel that numba compiled."""
@@ -294,10 +299,16 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         environment = os.environ | {"NUMBA_CACHE_DIR": ""}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         subprocess.run([sys.executable, "-c", runpy], cwd=folder, check=True, env=environment)
-        for file in (folder / "__pycache__").glob("*.nbc"):
-            (laid.cache / f"drive_{file.name.split('.')[1]}.nbc").write_bytes(file.read_bytes())
-        made[change] = builds.code_digest(laid)
+        [file] = (folder / "__pycache__").glob("*.nbc")
+        fill(laid, dict.fromkeys(CALLED, file.read_bytes()))
+        made[change] = builds.code_digest(laid, TARGET)
     return made
+
+
+def fill(build: builds.Build, code: Mapping[str, bytes]) -> None:
+    """Cached machine code by function."""
+    for name, data in code.items():
+        (build.cache / f"{name}-1.py311.1.nbc").write_bytes(data)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -308,8 +319,116 @@ def test_machine_code_is_what_runs_not_how_it_is_written(
     assert digests["none"] and (digests[change] == digests["none"]) == harmless
 
 
-def test_without_machine_code_nothing_is_the_same(tmp_path: Path) -> None:
-    assert builds.code_digest(build(tmp_path)) == ""
+@pytest.mark.parametrize("missing", CALLED)
+def test_without_all_machine_code_nothing_is_the_same(tmp_path: Path, missing: str) -> None:
+    laid = build(tmp_path)
+    fill(laid, {name: b"" for name in (*CALLED, "kernels.more") if name != missing})
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+@pytest.mark.parametrize("changed", CALLED)
+def test_all_that_python_calls_is_machine_code(tmp_path: Path, changed: str) -> None:
+    image = [Path(m.__file__).read_bytes() for m in (np.random._sfc64, np.random._philox)]
+    digests = set()
+    for label, other in (("one", image[0]), ("two", image[1])):
+        laid = build(tmp_path, label=label)
+        fill(laid, {name: other if name == changed else image[0] for name in CALLED})
+        digests.add(builds.code_digest(laid, TARGET))
+    assert len(digests) == 2
+
+
+FORGED = {
+    "no header": b"\x7fELF",
+    "sections beyond the end": b"\x7fELF" + b"\xff" * 100,
+    "the same bytes in many sections": b"\x7fELF".ljust(40, b"\0")
+    + (64).to_bytes(8, "little")
+    + bytes(12)
+    + (99).to_bytes(2, "little") * 2
+    + struct.pack("<IIQQQQII", 0, 1, 2, 0, 0, 9000, 0, 0) * 150,
+    "many objects": (b"\x7fELF" + bytes(124)) * 20,
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_of_forged_machine_code_nothing_is_the_same(tmp_path: Path, forged: str) -> None:
+    laid = build(tmp_path)
+    fill(laid, dict.fromkeys(CALLED, FORGED[forged]))
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+def test_too_much_machine_code_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = build(tmp_path)
+    fill(laid, dict.fromkeys(CALLED, Path(np.random._sfc64.__file__).read_bytes()))
+    assert builds.code_digest(laid, TARGET)
+    monkeypatch.setattr(builds, "MOST_BYTES", 1000)
+    assert builds.code_digest(laid, TARGET) == ""
+
+
+@pytest.mark.parametrize("name", [b"\xff.nbc", b"a.txt", b"a.nbc.tmp.3", b"a\nb.nbc"])
+def test_a_builder_leaves_nothing_but_caches(tmp_path: Path, name: bytes) -> None:
+    laid = build(tmp_path)
+    fill(laid, {"kernels.prepare": b"", "kernels.gr\u00f6\u00dfe": b""})
+    assert laid.stray(done=True) == ""
+    Path(os.fsdecode(bytes(laid.cache) + b"/" + name)).write_bytes(b"")
+    assert laid.stray(done=False) == ""
+    told = laid.stray(done=True)
+    assert told.startswith("compile left ") and told.isprintable()
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.symlink_to("/etc/passwd")])
+def test_a_builder_leaves_plain_files(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    laid = build(tmp_path)
+    make(laid.cache / "a.nbc")
+    assert laid.stray(done=True) == "compile left 'a.nbc' in its cache"
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_builder_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    laid = build(tmp_path)
+    monkeypatch.setattr(builds, "MOST_BYTES", 2 << 20)
+    fill(laid, dict.fromkeys(CALLED, bytes(1 << 20)))
+    assert laid.stray(done) == "compile left more than 2 MB in its cache"
+    laid.drop()
+    assert not laid.cache.exists()
+    assert build(tmp_path).cache.is_dir()
+
+
+# A stage's shared memory
+
+
+def test_no_call_leaves_a_word_to_a_later_one() -> None:
+    stage = judge.Stage([case("select"), case("weigh")], np.random.default_rng(2))
+    _, inputs, outputs = (file.memory for file in stage.files)
+    sizes = [made.regions["out"].size for made in stage.cases]
+    assert outputs.size == max(sizes) and sizes[0] != sizes[1]
+    said = np.full_like(outputs, 7)
+    for prompt in (stage.renew, stage.poison, *(partial(stage.load, i, 1) for i in (0, 1))):
+        outputs[...] = said
+        prompt()
+        assert not (outputs.reshape(-1, 64) == 7).all(1).any()
+        said = outputs.copy()
+        stage.poison()
+        assert (outputs == said).mean() < 0.02
+    assert inputs.any()
+    stage.renew()
+    assert not inputs.any()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_outputs_are_checked_where_their_case_has_them(index: int) -> None:
+    stage = judge.Stage([case("select"), case("weigh")], np.random.default_rng(2))
+    made = stage.cases[index]
+    stage.load(index, 1)
+    assert stage.check(index, 1, 0)
+    views = made.regions["out"].views(stage.files[2].memory)
+    for expected, places in zip(made.expected[1], made.places[1], strict=True):
+        for name, (begin, end) in places.items():
+            views[name][begin:end] = np.ravel(expected[name])
+    assert stage.check(index, 1, 0) is None
 
 
 # The lease
@@ -429,6 +548,20 @@ def test_closing_twice_closes_nobody_elses() -> None:
     for fd in others:
         os.fstat(fd)
         os.close(fd)
+
+
+def test_a_worker_that_was_killed_while_frozen_is_a_crash() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    worker = Worker(child.pid, *os.pipe(), lambda: 0)
+    assert worker.status()["resident"] > 0
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+    with pytest.raises(KernelFault, match="killed between calls") as caught:
+        worker.status()
+    assert caught.value.fault.verdict == "crash"
+    child.wait()
+    worker.alive = False
+    worker.close()
 
 
 def test_the_zygote_does_not_load_scipy_where_it_is_installed(tmp_path: Path) -> None:

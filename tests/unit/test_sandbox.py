@@ -155,8 +155,11 @@ def _cache_directory(tier: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as path:
         os.chmod(path, 0o755)
         Path(path, "kernel.py").write_text(KERNEL)
+        cache = Path(path, "__pycache__")
+        cache.mkdir()
         if os.getuid() == 0:
             os.chown(path, sandbox.worker_uid(tier), -1)
+            os.chown(cache, sandbox.worker_uid(tier), -1)
         yield Path(path)
 
 
@@ -237,7 +240,7 @@ def test_maps_and_runs_machine_code(walled: str) -> None:
     code = bytes.fromhex("b82a000000c3" if X86 else "40058052c0035fd6")  # return 42
 
     def act() -> int:
-        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANON, 7)  # read, write and run
         page.write(code)
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         return ctypes.CFUNCTYPE(ctypes.c_int)(address)()
@@ -291,7 +294,7 @@ def test_holds_no_privilege(tier: str) -> None:
 def test_memory_and_file_size_are_bounded(tier: str) -> None:
     def greedy() -> str:
         try:
-            mmap.mmap(-1, 80 << 20)
+            mmap.mmap(-1, 80 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANON)
         except OSError as error:
             return errno.errorcode[error.errno or 0]
         return "got it"
@@ -419,6 +422,7 @@ CALLS = {  # not named by the filter: name -> x86_64, aarch64 ("-1": none), argu
     "tgkill": (234, 131, 2, 2, 9),
     "prlimit64, set": (302, 261, 0, 4, b"\0" * 16, None),
     "huge pages": (9, 222, 0, 2 << 20, 3, 0x40022, -1, 0),
+    "shared memory of its own": (9, 222, 0, 4096, 3, 0x21, -1, 0),
     "madvise": (28, 233, 0, 4096, 14),
     "fcntl, seal": (72, 25, 1, 1033, 1),
     "fcntl, signal another": (72, 25, 1, 8, 1),
@@ -455,6 +459,19 @@ def test_writers_may_not_truncate_what_they_only_read(walled: str) -> None:
         assert Path(target).read_text() == KERNEL
 
 
+def test_a_worker_is_the_first_to_die_when_memory_ends(tier: str) -> None:
+    with _worker(tier, lambda: "locked") as worker:
+        assert worker.said() == "locked"
+        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n"
+
+
+def test_writers_make_no_folders(walled: str) -> None:
+    """Deep ones are more than those who clean up behind a worker can follow."""
+    with _cache_directory(walled) as path:
+        said, _ = _run(walled, lambda: os.mkdir(path / "deep"), write=(str(path),))
+        assert said.startswith("PermissionError")
+
+
 def test_attacks_are_fatal(best: str) -> None:
     for number in seccomp.numbers(seccomp.FATAL).values():
         child = os.fork()
@@ -473,7 +490,7 @@ def test_attacks_are_fatal(best: str) -> None:
 )
 def test_other_calling_conventions_are_fatal(walled: str, code: str) -> None:
     def act() -> int:
-        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANON, 7)  # read, write and run
         page.write(bytes.fromhex(code))
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         return ctypes.CFUNCTYPE(ctypes.c_int)(address)()

@@ -171,6 +171,13 @@ def test_every_kernel_in_the_repository_passes(target: Path, kernel: Path) -> No
     assert isinstance(found, Screened), found
 
 
+@pytest.mark.parametrize("name", ["id", "input", "open", "vars", "format"])
+def test_a_local_may_be_called_as_a_builtin_is(name: str) -> None:
+    inside = f"@njit\ndef g({name}):\n    def h(x):\n        return x + {name}\n    return h(1)"
+    loop = f"@njit\ndef f(a):\n    for {name} in a:\n        a[{name}] = 0\n"
+    passed(f"{KERNEL}\n{inside}\n{loop}")
+
+
 REFUSED = [
     ("import os", "line 49: import os"),
     ("import numpy, ctypes", "import ctypes"),
@@ -201,6 +208,14 @@ REFUSED = [
     ("X = [open, 1]", "the name open"),
     ("X = (lambda f: f.gi_frame)", ".gi_frame"),
     ("X = __builtins__", "the name __builtins__"),
+    ("X = [lambda open: 0, open('x')]", "line 49: the name open is not available"),
+    ("X = [[exec for exec in ()], exec('1')]", "the name exec is not available"),
+    ("def g():\n    def h(eval):\n        pass\n    return eval('1')", "line 52: the name eval is"),
+    ("def g(x=vars):\n    vars = 1", "line 49: the name vars is not available"),
+    ("X = open('x')\ndef open(x):\n    pass", "line 49: the name open is taken"),
+    ("if False:\n    exec = 1\nX = exec('1')", "line 50: the name exec is taken"),
+    ("X = [(getattr := i) for i in (1,)]", "the name getattr is not available"),
+    ("def g(x):\n    return x\n    nonlocal y", "nonlocal"),
     ("def __getattr__(name):\n    return 1", "the name __getattr__"),
     ("if __name__ == '__main__':\n    pass", "the name __name__"),
     ("@njit\ndef g(a):\n    print('verdict: keep')", "the name print"),

@@ -109,11 +109,20 @@ def test_identical_machine_code_needs_no_clock(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, before: bytes, candidate: bytes, verdict: str
 ) -> None:
     toy.baseline(before)
-    monkeypatch.setattr(experiment.builds, "code_digest", lambda build: "same")
+    monkeypatch.setattr(experiment.builds, "code_digest", lambda build, target: "same")
     done = toy.trial(candidate)
     assert done.trial.result.verdict == verdict
     assert "identical machine code" in done.trial.result.reason
     assert toy.kernels.read_bytes() == kernel()
+
+
+def test_identical_machine_code_is_checked_before_it_is_kept(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel's own process wrote what the digest was read from."""
+    toy.baseline(LONGER)
+    monkeypatch.setattr(experiment.builds, "code_digest", lambda build, target: "same")
+    assert toy.trial(kernel(fault="incorrect")).trial.result.verdict == "incorrect"
 
 
 def test_without_a_baseline_there_is_no_trial(toy: Toy) -> None:

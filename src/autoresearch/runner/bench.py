@@ -18,7 +18,7 @@ from ..errors import Refusal
 from ..model import Target
 from . import layout, sandbox, wire
 from .builds import Build
-from .sealed import Clock, Worker, raw_clock
+from .sealed import Clock, KernelFault, Worker, raw_clock
 
 _MB = 1 << 20
 
@@ -116,7 +116,9 @@ class Stage:
 
     @property
     def bytes(self) -> int:
-        return sum(os.fstat(fd).st_size for fd in self.fds)
+        """What a worker maps: outputs of all cases, though they share their pages."""
+        kinds = [case[kind] for case in self.plan for kind in ("static", "each", "out")]
+        return sum(e.size for plan in kinds for e in layout.from_plan(plan))
 
     @property
     def static_bytes(self) -> list[int]:
@@ -230,7 +232,12 @@ class Bench:
                 request = {"role": "build", "shift": 0, "ops": ops}
                 builders.append(self._spawn(build, request, write=[str(build.cache)]))
             for builder in builders:
-                builder.ready(seconds, "compile")
+                builder.ready(seconds, "compile", lambda: build.stray(done=False))
+            if told := build.stray(done=True):
+                raise KernelFault("crash", told)
+        except KernelFault:
+            build.drop()
+            raise
         finally:
             for builder in builders:
                 self.dismiss(builder)

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import os
 import platform
+import re
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +20,9 @@ from pathlib import Path
 from ..model import Target
 from . import code, driver
 
+MOST_BYTES = 64 << 20  # of a cache; an honest one has less than one
 _COMPILERS = ("numpy", "numba", "llvmlite")
+_LEFT = re.compile(r"[\w.-]+\.nb[ci]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,23 @@ class Build:
     @property
     def _seal(self) -> Path:
         return self.directory / "seal"
+
+    def stray(self, done: bool) -> str:
+        """What a builder left that numba would not, as one sentence; empty when all is well. It is
+        a kernel's process that writes here, and others read it."""
+        size = 0
+        with os.scandir(self.cache) as entries:
+            for entry in entries:
+                plain = entry.is_file(follow_symlinks=False)
+                if done and not (plain and _LEFT.fullmatch(entry.name)):
+                    return f"compile left {entry.name[:80]!a} in its cache"
+                size += entry.stat(follow_symlinks=False).st_size if plain else 0
+        most = f"{MOST_BYTES >> 20} MB"
+        return f"compile left more than {most} in its cache" if size > MOST_BYTES else ""
+
+    def drop(self) -> None:
+        """Leave nothing of what a failed compile wrote."""
+        shutil.rmtree(self.cache, ignore_errors=True)
 
     def sealed(self, secret: bytes) -> bool:
         """Whether it was compiled, and nothing in it was changed, added or removed since."""
@@ -86,17 +107,35 @@ def prune(folder: Path, keep: int = 40) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def code_digest(build: Build) -> str:
-    """Hash of the machine code itself with its constants, read from the cached object files.
+def code_digest(build: Build, target: Target) -> str:
+    """Hash of the machine code itself with its constants, read from the cached object files: of
+    what prepares as of what is timed.
 
-    Two texts with the same digest do the same, at the same speed. Empty when nothing is cached.
+    Two texts with the same digest do the same, at the same speed. Empty unless all is cached and
+    can be read: numba keeps nothing of a function that refers to a large constant.
     """
-    parts: list[bytes] = []
-    folder = build.directory.name.encode()
-    for file in sorted(build.cache.glob("drive_*.nbc")):
-        for elf in code.objects(file.read_bytes()):
-            parts += code.meaning(elf, folder)
-    return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
+    setup = [driver.entry_point(text) for text in (target.prepare, target.scratch) if text]
+    names = [*(f"drive_{op}.drive" for op in target.ops), *(f"kernels.{name}" for name in setup)]
+    hashed, room = hashlib.sha256(), MOST_BYTES
+    try:
+        for part in _meanings(build, names):
+            hashed.update(part)
+            room -= len(part)
+            if room < 0:
+                return ""
+    except code.Unreadable:
+        return ""
+    return hashed.hexdigest()
+
+
+def _meanings(build: Build, names: Sequence[str]) -> Iterator[bytes]:
+    for name in names:
+        files = sorted(build.cache.glob(f"{name}-*.nbc"))
+        if not files:
+            raise code.Unreadable
+        yield name.encode()
+        for file in files:
+            yield from code.meanings(file.read_bytes(), build.directory.name.encode())
 
 
 def _digest(sources: dict[str, str], machine: str) -> str:

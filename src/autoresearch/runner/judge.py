@@ -37,8 +37,8 @@ _KINDS = ("static", "each", "out")
 
 
 class Stage:
-    """All cases of one stage in three shared regions: static, each, and the outputs, which are the
-    same pages whichever arm writes them (decision 0013)."""
+    """All cases of one stage in three shared regions: static, each, and the outputs, the same pages
+    for both arms (decision 0013) and all cases, poisoned before anything runs (decision 0021)."""
 
     def __init__(self, cases: Sequence[Case], rng: np.random.Generator) -> None:
         self.cases = cases
@@ -46,10 +46,10 @@ class Stage:
         ends = dict.fromkeys(_KINDS, 0)
         for case in cases:
             self.bases.append(dict(ends))
-            ends = {kind: ends[kind] + case.regions[kind].size for kind in _KINDS}
+            ends |= {kind: ends[kind] + case.regions[kind].size for kind in ("static", "each")}
+        ends["out"] = max(case.regions["out"].size for case in cases)
         self.files = [_Shared(ends[kind]) for kind in _KINDS]
-        largest = max(case.regions["out"].size for case in cases)
-        self.pool = rng.integers(0, 256, largest + layout.PAGE, dtype=np.uint8)
+        self.pool = rng.integers(0, 256, self.files[2].memory.size + layout.PAGE, dtype=np.uint8)
         self.shift = 0
         for case, base in zip(cases, self.bases, strict=True):
             static = case.regions["static"].views(self.files[0].memory[base["static"] :])
@@ -64,29 +64,35 @@ class Stage:
         *inputs, out = self.files
         return [*(f.read_only() for f in inputs), os.dup(out.fd)]
 
-    def load(self, index: int, batch: int) -> None:
-        """Lay out one fresh batch and poison its outputs with another stretch of the pool: before
-        every call, so that no arm finds what the other read or wrote."""
-        case, base = self.cases[index], self.bases[index]
-        image = case.images[batch]
-        self.files[1].memory[base["each"] : base["each"] + image.size] = image
+    def renew(self) -> None:
+        """Leave fresh workers nothing of what others were given: they get the same batches."""
+        self.files[1].memory[...] = 0
+        self.poison()
+
+    def poison(self) -> None:
+        """Fill all outputs with another stretch of the pool."""
         self.shift = (self.shift + 449) % layout.PAGE
-        self._out(index)[...] = self._poison(index)
+        self.files[2].memory[...] = self.pool[self.shift :][: self.files[2].memory.size]
+
+    def load(self, index: int, batch: int) -> None:
+        """Before every call: one fresh batch, and nothing of what the other arm read or wrote."""
+        self.poison()
+        image, begin = self.cases[index].images[batch], self.bases[index]["each"]
+        self.files[1].memory[begin : begin + image.size] = image
 
     def check(self, index: int, batch: int, arm: int) -> str | None:
         """What is wrong with the outputs of the call since `load`, None when nothing is."""
-        return self.cases[index].check(batch, self._out(index), self._poison(index), arm)
+        size = self.cases[index].regions["out"].size
+        out, poison = self.files[2].memory[:size], self.pool[self.shift : self.shift + size]
+        return self.cases[index].check(batch, out, poison, arm)
 
     def recalls(self) -> list[list[float | None] | None]:
         """By case: recall of incumbent, candidate and reference so far; None where exact."""
         return [case.recalls() for case in self.cases]
 
-    def _out(self, index: int) -> layout.Array:
-        begin = self.bases[index]["out"]
-        return self.files[2].memory[begin : begin + self.cases[index].regions["out"].size]
-
-    def _poison(self, index: int) -> layout.Array:
-        return self.pool[self.shift : self.shift + self.cases[index].regions["out"].size]
+    def asked(self) -> list[int]:
+        """By case: how many different queries its batches hold."""
+        return [c.queries * c.operations * len(c.images) for c in self.cases]
 
 
 class _Shared:
@@ -259,7 +265,7 @@ def answer(judge: Judge, verb: str, request: dict[str, Any]) -> tuple[Any, list[
             key = request.pop("key")
             stage = judge.stages[key] = getattr(judge, verb)(**request)
             return {"plan": stage.plan()}, stage.descriptors()
-        if verb in ("load", "check", "recalls"):
+        if verb in ("load", "check", "renew", "poison", "recalls", "asked"):
             return {"told": getattr(judge.stages[request.pop("key")], verb)(**request)}, []
         return getattr(judge, verb)(**request), []
     except Refusal as refusal:

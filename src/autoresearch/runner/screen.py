@@ -6,6 +6,7 @@ Early, named refusals for what cannot be a kernel. A lint: the wall is the proce
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from .allowed import BUILTINS, MODULES, NAMESPACES, refused_attribute, refused_p
 from .entry import Complaint, check_decorators, check_entry, entry_points
 from .knobs import read_knobs
 from .normal import norm, statements
-from .source import Source, Unfit, bound, imported, is_docstring, parse, top_level
+from .source import BINDERS, Source, Unfit, bound, imported, is_docstring, parse, top_level
 
 MAX_REASON = 200  # a reason is one line of a block that stays under 1 KB
 MODULE_LEVEL = "module level holds imports, constants and functions only"
@@ -112,16 +113,29 @@ def _shape(source: Source) -> Iterator[Complaint]:
 
 def _names(source: Source) -> Iterator[Complaint]:
     """Every name is bound in the kernel or harmless, and means one thing."""
-    known = source.globals.keys() | source.imports.keys() | BUILTINS
+    module, *_ = source.tables
+    ours = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_imported()}
     for statement in source.tree.body:
-        local = bound(statement)
-        for name in local:
+        for name in bound(statement):
             if name.startswith("__") or source.imports.get(name) in NAMESPACES:
                 yield statement, f"the name {name} is taken"
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and node.id not in known | local:
-                yield node, f"the name {node.id} is not available to a kernel"
+    for name in sorted((ours - BUILTINS).intersection(dir(builtins))):
+        yield _first(source, name, 1), f"the name {name} is taken"
+    for table in source.tables:
+        for symbol in table.get_symbols():
+            name, free = symbol.get_name(), symbol.is_global() or table is module
+            if free and name not in ours | BUILTINS:
+                where = _first(source, name, table.get_lineno())
+                yield where, f"the name {name} is not available to a kernel"
     yield from _bound_twice(source)
+
+
+def _first(source: Source, name: str, line: int) -> ast.AST:
+    """Where `name` first stands in a scope that begins on `line`, parameters and functions last."""
+    named = [n for n in source.nodes if getattr(n, BINDERS.get(type(n), ""), "") == name]
+    places = [(not isinstance(n, ast.Name), n.lineno, n) for n in named if hasattr(n, "lineno")]
+    later = (place for place in places if place[1] >= line)
+    return min(later, key=lambda place: place[:2], default=(True, 1, source.tree))[2]
 
 
 def _bound_twice(source: Source) -> Iterator[Complaint]:

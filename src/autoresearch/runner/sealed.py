@@ -17,6 +17,7 @@ from ..model import Fault
 from . import wire
 
 Clock = Callable[[], int]
+_MEANWHILE_MS = 200
 
 
 def raw_clock() -> int:
@@ -43,10 +44,15 @@ class Worker:
         self.poll.register(done_fd, select.POLLIN)
         self.alive = True
 
-    def ready(self, seconds: float, doing: str) -> None:
-        """Wait until it has loaded (or compiled) everything."""
-        if not self.poll.poll(seconds * 1000):
-            raise KernelFault("timeout", f"{doing} took more than {seconds:.0f} s")
+    def ready(self, seconds: float, doing: str, meanwhile: Callable[[], str] = lambda: "") -> None:
+        """Wait until it has loaded (or compiled) everything, or until `meanwhile`, asked now and
+        then, complains."""
+        until = self.clock() + seconds * 1e9
+        while not self.poll.poll(_MEANWHILE_MS):
+            if told := meanwhile():
+                raise KernelFault("crash", told)
+            if self.clock() > until:
+                raise KernelFault("timeout", f"{doing} took more than {seconds:.0f} s")
         self._hear(doing)
 
     def freeze(self) -> None:
@@ -85,12 +91,15 @@ class Worker:
     def status(self) -> dict[str, int]:
         """High-water mark and resident size in bytes, time waited for a core in ns. Shared inputs
         and outputs do not count: they are the harness's, and become resident as they are used."""
-        text = Path(f"/proc/{self.pid}/status").read_text()
-        lines = dict(line.split(":", 1) for line in text.splitlines())
-        peak, resident, shared = (
-            int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
-        )
-        run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        try:
+            text = Path(f"/proc/{self.pid}/status").read_text()
+            lines = dict(line.split(":", 1) for line in text.splitlines())
+            peak, resident, shared = (
+                int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS", "RssShmem")
+            )
+            run, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        except (KeyError, FileNotFoundError):
+            raise KernelFault("crash", "killed between calls (out of memory?)") from None
         return {
             "peak": peak - shared,
             "resident": resident - shared,

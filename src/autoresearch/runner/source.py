@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 60_000  # a screen of this many takes 0.5 s; a large honest kernel has 5,000
@@ -72,6 +76,15 @@ class Source:
                     found.setdefault(name, []).append(statement)
         return found
 
+    @cached_property
+    def tables(self) -> list[symtable.SymbolTable]:
+        """The compiler's own table of names for every scope, the module's first; Unfit where it
+        finds what no tree shows."""
+        found = [_quietly(lambda: symtable.symtable(self.text, "kernels.py", "exec"))]
+        for table in found:
+            found += table.get_children()
+        return found
+
     def dotted(self, node: ast.AST) -> str:
         """`np.lib.format` as `numpy.lib.format`; empty unless the chain starts at an import."""
         parts: list[str] = []
@@ -98,14 +111,14 @@ def parse(text: bytes) -> Source:
         cookie = re.match(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", head)
         if cookie and cookie[1].lower() not in ("utf-8", "utf8"):
             raise Unfit(1, f"encoding {cookie[1]}: a kernel is UTF-8")
-    return Source(source, _capped(_tree(source)))
+    return Source(source, _capped(_quietly(lambda: ast.parse(source))))
 
 
-def _tree(source: str) -> ast.Module:
+def _quietly(read: Callable[[], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source)
+            return read()
     except SyntaxError as fault:
         raise Unfit(fault.lineno or 1, fault.msg) from None
     except (MemoryError, RecursionError, ValueError):

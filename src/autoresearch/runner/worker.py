@@ -11,7 +11,7 @@ import importlib
 import mmap
 import os
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,17 @@ class Locator(caching._CacheLocator):
         return cls(py_func, py_file)
 
 
-def load(build_dir: str, called: Container[str]) -> Any:
+def load(build_dir: str, called: Iterable[str]) -> Any:
     """Import kernels.py from the build directory. Only what is `called` from Python needs a wrapper
-    for that: wrappers are a tenth of the time that compiling takes."""
+    for that, whatever else it is called: wrappers are a tenth of the time that compiling takes."""
     caching.CacheImpl._locator_classes = [Locator]
     sys.path.insert(0, build_dir)
     kernels = importlib.import_module("kernels")
-    for name, value in vars(kernels).items():
+    wrapped = [getattr(kernels, name) for name in called]
+    for value in vars(kernels).values():
         if isinstance(value, numba.core.dispatcher.Dispatcher):
             value.targetoptions |= {
-                "no_cpython_wrapper": name not in called,
+                "no_cpython_wrapper": value not in wrapped,
                 "no_cfunc_wrapper": True,
             }
     return kernels

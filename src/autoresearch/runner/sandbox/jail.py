@@ -135,6 +135,7 @@ def lock_down(tier: str, jail: Jail) -> None:
     os.environ.clear()
     os.environ.update(jail.env)
     _limit(jail)
+    _write("/proc/self/oom_score_adj", "1000")  # when memory ends, not the harness is to die of it
     linux.prctl(linux.PR_SET_THP_DISABLE, 1)
     if tier != "T0":
         _renounce(tier)
