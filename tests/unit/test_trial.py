@@ -230,6 +230,15 @@ def test_an_agent_that_commits_by_itself_changes_nothing(toy: Toy) -> None:
     assert toy.kernels.read_bytes() == kernel()
 
 
+def test_a_baseline_records_the_text_that_it_measured(toy: Toy) -> None:
+    toy.runner = Hooked
+    Hooked.first = lambda: toy.kernels.write_bytes(kernel(1.2))
+    row = toy.baseline()
+    for kept in (row.candidate, f"{row.result.commit}:targets/toy/kernels.py"):
+        assert toy.git("cat-file", "blob", kept).encode() + b"\n" == kernel()
+    assert toy.kernels.read_bytes() == kernel(1.2), "what was written meanwhile is left"
+
+
 # Noise
 
 
