@@ -138,7 +138,7 @@ def _told(trial: Trial) -> str:
 
 def _next(lines: tuple[TargetLine, ...], newest: Trial | None) -> str:
     if not lines:
-        return "there are no targets here: pass --root PROJECT"
+        return "there are no targets here: autoresearch new NAME makes one, --root names a project"
     if newest is None:
         return f"autoresearch baseline {lines[0].name}"
     return newest.result.next or f'autoresearch trial {newest.result.target} -m "one hypothesis"'

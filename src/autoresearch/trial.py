@@ -56,7 +56,10 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
 def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished | None:
     """The same code is not measured twice: the first verdict stands, and there is no new row."""
     if trial.norm == session.incumbent().norm:
-        same = Fault("refused", "the same code as the incumbent: nothing to measure")
+        same = Fault(
+            "refused",
+            "the same code as the incumbent, names and comments aside: nothing to measure",
+        )
         return _finish(session, _faulted(trial, same), say)
     first = session.ledger.first_verdict(trial)
     if first is None:
@@ -89,7 +92,7 @@ def _measured(session: Session, trial: Trial, screened: Screened, say: Say, tell
             dressed, note = secrets.randbelow(2) == 1, f"A/A beside {trial.id}"
             nulls.run(session, turn.bench, "blind", dressed, note, lambda _: None)
     if finished.commit and session.keeps_since_audit() >= session.policy.audit_every:
-        say("every fifth keep is audited: the session's first incumbent against this one")
+        say("an audit is due: the session's first incumbent against this one")
         audit.run(session, say, tell)
     return finished
 

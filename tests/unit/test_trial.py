@@ -266,6 +266,12 @@ def test_a_check_blames_the_kernel_for_what_does_not_compile(
     assert (result.verdict, result.reason) == ("crash", "compile: TypingError")
 
 
+def test_a_check_names_the_step_that_is_next(toy: Toy) -> None:
+    assert check.run(toy.session(), print).result.next == "Run `autoresearch baseline toy` first."
+    toy.baseline()
+    assert "autoresearch trial toy" in check.run(toy.session(), print).result.next
+
+
 def test_void_pairs_end_inconclusive(toy: Toy) -> None:
     toy.baseline()
     toy.runner = Noisy

@@ -45,8 +45,9 @@ class Asked:
 def race(root: Path, asked: Asked, say: Say, tell: Say) -> list[Row]:
     """Race and record; `tell` hears what is at work. Rows are written kind by kind and thread
     number by thread number, so an interruption costs one of these."""
+    kinds = grid.chosen(asked.only)
     needs_faiss()
-    kinds, cores = grid.chosen(asked.only), _cores(say)
+    cores = _cores(say)
     found: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="autoresearch-bench-index-") as name:
         folder = Path(name)

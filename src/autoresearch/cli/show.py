@@ -13,6 +13,7 @@ from ..model import EXIT_CODES, Trial
 
 if TYPE_CHECKING:
     from ..calibrate import Report
+    from ..check import Reset
     from ..checkup import Checkup
     from ..demo import Scene
     from ..new import Made
@@ -229,9 +230,12 @@ def new(made: Made, json: bool) -> None:
     sys.stdout.write(f"next: {made.next}\n")
 
 
-def reset(path: str, json: bool) -> None:
-    if not emit(json, {"reset": path}):
-        sys.stdout.write(f"{path} is the reference again; run a trial or a baseline next.\n")
+def reset(done: Reset, json: bool) -> None:
+    if emit(json, {"reset": done}):
+        return
+    if done.before:
+        sys.stdout.write(f"what stood there: git cat-file blob {done.before}\n")
+    sys.stdout.write(f"{done.path} is the reference again; run a trial or a baseline next.\n")
 
 
 def accepted(decided: Verdict, json: bool) -> int:
