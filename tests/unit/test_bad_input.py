@@ -163,7 +163,8 @@ def test_a_folder_without_targets(toy: Toy, run: Run, tmp_path: Path) -> None:
     refused(run("trial", "toy"), "There are no targets under")
     assert "autoresearch new NAME makes one" in run("status").out
     for verb in (("trial", "toy"), ("status",), ("targets",), ("log",), ("new", "mine")):
-        refused(run(*verb, root=tmp_path / "nowhere"), "is not a folder")
+        for root in (tmp_path / "nowhere", toy.root / ".git" / "HEAD"):
+            refused(run(*verb, root=root), "is not a folder")
 
 
 def test_a_project_outside_git(toy: Toy, run: Run) -> None:
