@@ -58,7 +58,7 @@ def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished
     if trial.norm == session.incumbent().norm:
         same = Fault(
             "refused",
-            "the same code as the incumbent, names and comments aside: nothing to measure",
+            "the same code as the incumbent, names and comments aside: change what it does",
         )
         return _finish(session, _faulted(trial, same), say)
     first = session.ledger.first_verdict(trial)
