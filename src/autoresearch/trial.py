@@ -14,7 +14,7 @@ from . import audit, gate, nulls, rows
 from .block import clean
 from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision, Point, Running
-from .model import Fault, Trial
+from .model import KEPT, Fault, Trial
 from .runner.screen import Screened, screen
 from .session import Say, Session, Turn
 
@@ -72,7 +72,7 @@ def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished
 def _measured(session: Session, trial: Trial, screened: Screened, say: Say, tell: Tell) -> Finished:
     """Hold the lease from reading the incumbent to moving git: no other trial can come between."""
     path = session.path
-    running = Running(trial.id, trial.result.target, path, trial.candidate, trial.timestamp)
+    running = Running(trial.id, trial.result.target, path, trial.candidate)
     session.ledger.begin(running)
     begun = time.monotonic()
     who = f"{trial.result.target}: {clean(trial.description, 40)}"
@@ -113,7 +113,7 @@ def _enriched(
     session: Session, trial: Trial, incumbent: Trial, screened: Screened, outcome: Outcome
 ) -> Trial:
     """What a later trial needs of this one, and the pairs that decided it."""
-    kept = outcome.verdict.name in ("keep", "simpler")
+    kept = outcome.verdict.name in KEPT
     speedup = outcome.verdict.speedup if kept else None
     versus = rows.chained(incumbent.result.speedup_vs_reference, speedup)
     extra = {
@@ -153,7 +153,7 @@ def _finish(session: Session, trial: Trial, say: Say, points: tuple[Point, ...] 
     """Write the decision down, then carry it out: row, git, table."""
     path = session.path
     trial = rows.advised(trial, path)
-    kept = trial.result.verdict in ("keep", "simpler")
+    kept = trial.result.verdict in KEPT
     action = "keep" if kept else "restore" if trial.candidate else "none"
     message = f"{trial.result.target}: {trial.result.speedup or 1.0:.3f}x {trial.description}"
     decision = Decision(trial, action, path, trial.candidate, trial.incumbent, message, points)

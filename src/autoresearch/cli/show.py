@@ -219,6 +219,12 @@ def demo(scenes: Sequence[Scene], json: bool) -> None:
         heads,
         [(s.name, s.verdict, s.speedup, s.seconds, s.reason) for s in scenes],
     )
+    odd = ", ".join(s.name for s in scenes if not s.as_promised)
+    if odd:
+        told = (
+            "not as prepared (a busy machine hides a gain; `autoresearch doctor` names the noise)"
+        )
+        sys.stdout.write(f"{told}: {odd}\n")
     sys.stdout.write("next: give your agent, in this folder, the sentence of README.md\n")
 
 
