@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -280,6 +281,9 @@ def test_a_clock_that_jumps_back_changes_no_order(
 def test_usage_is_told_with_code_2(run: Run) -> None:
     assert run("trial").code == 2
     assert run("nonsense").code == 2
+    told = run("trial", "--json")
+    assert json.loads(told.out)["error"]["code"] == told.code == 2
+    assert "Missing argument" in told.err
 
 
 @pytest.mark.parametrize(
