@@ -54,12 +54,13 @@ def race(root: Path, asked: Asked, say: Say, tell: Say) -> list[Row]:
         label, x, q = _laid(folder, asked)
         with lease.held(cores[0], "bench-index", WAIT_S, say):
             made = origin.origin()
-            store.describe(root, made.machine, origin.environment(made, cores))
+            about = origin.environment(made, cores)
             for kind in kinds:
                 nlist = grid.lists(kind, len(x))
                 plan = Plan(kind, len(x), x.shape[1], nlist, len(q), label, asked.quick)
                 spawns = 1 if asked.quick else asked.spawns
                 for rows in _raced(plan, folder, cores, spawns, made, tell):
+                    store.describe(root, made.machine, about)  # no row without, and none before
                     store.add(root, rows)
                     found += rows
     return found
