@@ -124,7 +124,9 @@ def trial(
     name: Name,
     message: Annotated[str, typer.Option("-m", "--message", help="One hypothesis.")] = "",
     data: Data = "",
-    on: Annotated[On, typer.Option(help="all: a keep is tried on every machine too.")] = On.here,
+    on: Annotated[
+        On, typer.Option(help="all, with --engine ray: a keep is tried there too.")
+    ] = On.here,
     engine: Chosen = Engine.local,
     address: Address = "",
     json: Json = False,
