@@ -19,7 +19,7 @@ from . import gate, rows
 from .errors import Refusal
 from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision
-from .model import Fault, Trial
+from .model import Fault, Result, Trial
 from .phases import Known
 from .runner.pair import Runner
 from .runner.screen import Screened, screen
@@ -110,18 +110,22 @@ def _measured(
     for outcome in (rough, versus, noise):
         if outcome.evidence.fault:
             return rows.filled(session, rows.blank(session, "baseline"), outcome, bench.tier)
-    ratio = math.exp(np.mean([pairing.X(p, math.inf) for p in versus.pairs]))
     trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), noise, bench.tier)
-    result = replace(
-        trial.result,
+    result = _told(trial.result, versus, noise, time.monotonic() - begun)
+    extra = _facts(session, screened, rough, noise)
+    return replace(trial, result=result, norm=screened.norm, extra=extra)
+
+
+def _told(result: Result, versus: Outcome, noise: Outcome, took: float) -> Result:
+    ratio = math.exp(np.mean([pairing.X(p, math.inf) for p in versus.pairs]))
+    return replace(
+        result,
         verdict="baseline",
         pairs=len(noise.pairs),
         speedup_vs_reference=f"~{ratio:.2f}",
-        total_seconds=time.monotonic() - begun,
+        total_seconds=took,
         reason=f"{ratio:.2f}x the reference; noise from {len(noise.pairs)} A/A pairs",
     )
-    extra = _facts(session, screened, rough, noise)
-    return replace(trial, result=result, norm=screened.norm, extra=extra)
 
 
 def _ns(outcome: Outcome) -> dict[str, float]:
