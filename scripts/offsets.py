@@ -15,7 +15,7 @@ from autoresearch import gate
 from autoresearch.calibrate import KINDS
 from autoresearch.catalog import find
 from autoresearch.ledger import Ledger
-from autoresearch.model import Evidence, FloatArray, Pair, Trial
+from autoresearch.model import KEPT, Evidence, FloatArray, Pair, Trial
 
 # By name: the gain of every workload, and of one workload that is an exception.
 SCENES = {"1.02": (1.02, 1.0), "1.05": (1.05, 1.0), "1.03, one at 0.9": (1.03, 0.9)}
@@ -36,7 +36,7 @@ def report(root: Path, name: str, trials: int, draws: int) -> None:
         for _ in range(draws):
             factors = [_factor(rng, width, gain, odd) for _ in range(trials)]
             found = [_redrawn(rng, nulls[0], (pool, later), factor) for factor in factors]
-            missed.append(sum(name not in ("keep", "simpler") for name, _ in found))
+            missed.append(sum(name not in KEPT for name, _ in found))
             pairs += [n for _, n in found]
         told = f"{median(missed):.0f} of {trials} (from {min(missed)} to {max(missed)})"
         print(f"gain {scene}: not kept {told}, {median(pairs):.0f} pairs a trial")

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from autoresearch.catalog import Entry
 from autoresearch.ledger import Ledger
 from autoresearch.ledger.records import SHOWN
-from autoresearch.model import Trial
+from autoresearch.model import KEPT, Trial
 
 TRAILERS = "--format=%(trailers:key=Autoresearch-Trial,valueonly,separator=)"
 
@@ -74,7 +74,7 @@ def _repository(entry: Entry, incumbent: Trial, rows: Sequence[Trial]) -> Iterat
 
 
 def _moved_the_branch(row: Trial) -> bool:
-    return row.kind == "trial" and row.result.verdict in ("keep", "simpler")
+    return row.kind == "trial" and row.result.verdict in KEPT
 
 
 def _file(entry: Entry, incumbent: Trial, tried: str, own: Sequence[Trial]) -> Iterator[str]:

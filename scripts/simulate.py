@@ -1,8 +1,8 @@
 """False keeps, power and cost of the gate by simulation: the `gate.step` that trials use, fed with
 pairs of made-up machines. Prints the tables that docs/methodology.md quotes.
 
-    python scripts/simulate.py                      # about five minutes
-    python scripts/simulate.py --only layout --trials 4000
+    .venv/bin/python scripts/simulate.py                      # about five minutes
+    .venv/bin/python scripts/simulate.py --only layout --trials 4000
 """
 
 from __future__ import annotations

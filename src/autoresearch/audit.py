@@ -16,12 +16,8 @@ Tell = Callable[[gate.Step], None]
 
 def run(session: Session, say: Say, tell: Tell) -> Trial:
     """Measure and record one audit; its verdict never moves the incumbent."""
-    current = session.incumbent()
-    first = session.since_baseline()[-1]
-    arms = (
-        Kernel(session.workspace.get_blob(first.candidate), first.extra["statements"]),
-        Kernel(session.workspace.get_blob(current.candidate), current.extra["statements"], "audit"),
-    )
+    current, first = session.incumbent(), session.since_baseline()[-1]
+    arms = _kernel(session, first), _kernel(session, current, "audit")
     known = replace(session.known(current), ns=first.extra["ns"])
     with session.measuring(f"audit of {session.entry.name}", say) as turn:
         bench, seed = turn.bench, secrets.randbits(62)
@@ -47,3 +43,8 @@ def run(session: Session, say: Say, tell: Tell) -> Trial:
         result=result,
     )
     return session.ledger.append(trial)
+
+
+def _kernel(session: Session, row: Trial, label: str = "") -> Kernel:
+    text = session.workspace.get_blob(row.candidate)
+    return Kernel(text, row.extra["statements"], label)

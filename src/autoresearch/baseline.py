@@ -19,7 +19,7 @@ from . import gate, rows
 from .errors import Refusal
 from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision
-from .model import Fault, Trial
+from .model import Fault, Result, Trial
 from .phases import Known
 from .runner.pair import Runner
 from .runner.screen import Screened, screen
@@ -53,18 +53,30 @@ def run(session: Session, say: Say, tell: Tell, accept: str = "", smoke: bool = 
     """
     before = session.ledger.incumbent(session.entry.name)
     _check_digest(session, before, accept)
-    text = session.workspace.read_candidate(session.entry.kernels)
     reference = (session.entry.path / "reference.py").read_text()
-    screened = text if isinstance(text, Fault) else screen(text, session.target, reference)
-    if isinstance(screened, Fault):
-        remedy = f"Repair it, or run `autoresearch reset {session.entry.name}`."
-        raise Refusal(f"kernels.py cannot be a baseline: {screened.reason}.", remedy)
+    text, screened = _screened(session, reference)
     with session.measuring(f"baseline of {session.entry.name}", say) as turn:
         trial = _measured(session, turn.bench, screened, reference.encode(), tell, smoke)
         trial = replace(trial, stamps=turn.stamps(), core=turn.core)
     if smoke or trial.result.verdict != "baseline":
         return rows.advised(trial, session.path)
-    return _record(session, trial, before, accept, say)
+    return _record(session, trial, text, before, accept, say)
+
+
+def _screened(session: Session, reference: str) -> tuple[bytes, Screened]:
+    """The present kernels.py, its bytes read once: what is recorded is what was measured."""
+    text = session.workspace.read_candidate(session.entry.kernels)
+    if isinstance(text, Fault):
+        raise _unfit(session, text)
+    screened = screen(text, session.target, reference)
+    if isinstance(screened, Fault):
+        raise _unfit(session, screened)
+    return text, screened
+
+
+def _unfit(session: Session, fault: Fault) -> Refusal:
+    remedy = f"Repair it, or run `autoresearch reset {session.entry.name}`."
+    return Refusal(f"kernels.py cannot be a baseline: {fault.reason}.", remedy)
 
 
 def _check_digest(session: Session, before: Trial | None, accept: str) -> None:
@@ -98,18 +110,22 @@ def _measured(
     for outcome in (rough, versus, noise):
         if outcome.evidence.fault:
             return rows.filled(session, rows.blank(session, "baseline"), outcome, bench.tier)
-    ratio = math.exp(np.mean([pairing.X(p, math.inf) for p in versus.pairs]))
     trial = rows.filled(session, rows.blank(session, "baseline", "baseline"), noise, bench.tier)
-    result = replace(
-        trial.result,
+    result = _told(trial.result, versus, noise, time.monotonic() - begun)
+    extra = _facts(session, screened, rough, noise)
+    return replace(trial, result=result, norm=screened.norm, extra=extra)
+
+
+def _told(result: Result, versus: Outcome, noise: Outcome, took: float) -> Result:
+    ratio = math.exp(np.mean([pairing.X(p, math.inf) for p in versus.pairs]))
+    return replace(
+        result,
         verdict="baseline",
         pairs=len(noise.pairs),
         speedup_vs_reference=f"~{ratio:.2f}",
-        total_seconds=time.monotonic() - begun,
+        total_seconds=took,
         reason=f"{ratio:.2f}x the reference; noise from {len(noise.pairs)} A/A pairs",
     )
-    extra = _facts(session, screened, rough, noise)
-    return replace(trial, result=result, norm=screened.norm, extra=extra)
 
 
 def _ns(outcome: Outcome) -> dict[str, float]:
@@ -131,9 +147,10 @@ def _facts(
     }
 
 
-def _record(session: Session, trial: Trial, before: Trial | None, accept: str, say: Say) -> Trial:
+def _record(
+    session: Session, trial: Trial, text: bytes, before: Trial | None, accept: str, say: Say
+) -> Trial:
     """The kernel becomes the incumbent; an accepted digest stays visible in `status`."""
-    text = session.entry.kernels.read_bytes()
     blob = session.workspace.put_blob(text)
     commit = session.workspace.snapshot(
         session.entry.name, trial.id, session.entry.kernels, blob, "baseline"

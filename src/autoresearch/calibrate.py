@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import gate, nulls
-from .model import Trial
+from .model import KEPT, Trial
 from .session import Say, Session
 from .stats.interval import rate_upper
 
 Tell = Callable[[gate.Step], None]
-FALSE = ("keep", "simpler")
 KINDS = ("calibrate", "blind")
 
 
@@ -98,7 +97,7 @@ def _tally(target: str, sort: str, rows: list[Trial]) -> Tally:
         target,
         sort,
         trials=len(rows),
-        false_keeps=sum(t.result.verdict in FALSE for t in rows),
+        false_keeps=sum(t.result.verdict in KEPT for t in rows),
         median_pairs=float(np.median([t.result.pairs or 0 for t in rows])),
         median_s=float(np.median([t.result.total_seconds or 0.0 for t in rows])),
         inconclusive=sum(t.result.verdict == "inconclusive" for t in rows),

@@ -39,6 +39,7 @@ _HARNESS = (
     ),
     *("stats", "runner", "simd"),
 )
+_NEAR = 0.5  # of difflib: below it a guess is a joke; ivf is as near to ivf-flat as 0.55
 _VERSIONED = ("numpy", "numba", "llvmlite")
 
 
@@ -122,6 +123,8 @@ def _harness_files() -> Iterator[Path]:
 
 def root_of(path: Path) -> Path:
     """The project around `path`: the nearest folder upwards with targets in it, else `path`."""
+    if not path.is_dir():
+        raise Refusal(f"{path} is not a folder.", "Name an existing folder with --root.")
     path = path.resolve()
     return next((p for p in (path, *path.parents) if discover(p)), path)
 
@@ -145,10 +148,10 @@ def find(root: Path, name: str) -> Entry:
             f"There are no targets under {root}.",
             "Run in a project with targets/<name>/, or pass --root.",
         )
-    near = difflib.get_close_matches(wanted, entries, 1, 0.0)[0]
-    raise Refusal(
-        f"There is no target {name!r}.", f"Did you mean {near!r}? `autoresearch targets` lists all."
-    )
+    near = difflib.get_close_matches(wanted, entries, 1, _NEAR)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    remedy = f"{guess}Run `autoresearch targets` for the list."
+    raise Refusal(f"There is no target {name!r}.", remedy)
 
 
 def _complete(entry: Entry) -> Entry:

@@ -70,4 +70,4 @@ def _text(value: object) -> str:
             if "level" in value
             else str(value)
         )
-    return str(value)
+    return "unknown" if value in (None, "") else str(value)

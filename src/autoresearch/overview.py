@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import catalog
 from .ledger import Ledger, Summary
-from .model import Result, Target, Trial
+from .model import KEPT, Result, Target, Trial
 from .prior.hints import notes as suggestions
 from .product import record
 
@@ -88,7 +88,7 @@ def _lines(root: Path, facts: Mapping[str, Target], summary: Summary) -> tuple[T
 def _line(root: Path, name: str, facts: Target, summary: Summary) -> TargetLine:
     incumbent = summary.incumbent.get(name)
     counts = summary.counts.get(name, {}).get("trial", {})
-    kept = sum(counts.get(v, 0) for v in ("keep", "simpler"))
+    kept = sum(counts.get(v, 0) for v in KEPT)
     result = incumbent.result if incumbent else Result(name, "no baseline")
     return TargetLine(
         name,
@@ -109,7 +109,7 @@ def _notes(summary: Summary) -> list[str]:
     for target, counts in summary.counts.items():
         blind: Mapping[str, int] = counts.get("blind", {})
         if blind:
-            false = blind.get("keep", 0) + blind.get("simpler", 0)
+            false = sum(blind.get(v, 0) for v in KEPT)
             notes.append(f"{target}: {sum(blind.values())} blind A/A trials, {false} falsely kept")
         for row in summary.baselines.get(target, ()):
             accepted = row.extra.get("accepted")
@@ -138,7 +138,7 @@ def _told(trial: Trial) -> str:
 
 def _next(lines: tuple[TargetLine, ...], newest: Trial | None) -> str:
     if not lines:
-        return "there are no targets here: pass --root PROJECT"
+        return "there are no targets here: autoresearch new NAME makes one, --root names a project"
     if newest is None:
         return f"autoresearch baseline {lines[0].name}"
     return newest.result.next or f'autoresearch trial {newest.result.target} -m "one hypothesis"'

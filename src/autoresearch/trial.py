@@ -14,7 +14,7 @@ from . import audit, gate, nulls, rows
 from .block import clean
 from .experiment import Experiment, Kernel, Outcome
 from .ledger import Decision, Point, Running
-from .model import Fault, Trial
+from .model import KEPT, Fault, Trial
 from .runner.screen import Screened, screen
 from .session import Say, Session, Turn
 
@@ -56,7 +56,10 @@ def run(session: Session, description: str, say: Say, tell: Tell) -> Finished:
 def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished | None:
     """The same code is not measured twice: the first verdict stands, and there is no new row."""
     if trial.norm == session.incumbent().norm:
-        same = Fault("refused", "the same code as the incumbent: nothing to measure")
+        same = Fault(
+            "refused",
+            "the same code as the incumbent, names and comments aside: change what it does",
+        )
         return _finish(session, _faulted(trial, same), say)
     first = session.ledger.first_verdict(trial)
     if first is None:
@@ -69,7 +72,7 @@ def _repeated(session: Session, trial: Trial, text: bytes, say: Say) -> Finished
 def _measured(session: Session, trial: Trial, screened: Screened, say: Say, tell: Tell) -> Finished:
     """Hold the lease from reading the incumbent to moving git: no other trial can come between."""
     path = session.path
-    running = Running(trial.id, trial.result.target, path, trial.candidate, trial.timestamp)
+    running = Running(trial.id, trial.result.target, path, trial.candidate)
     session.ledger.begin(running)
     begun = time.monotonic()
     who = f"{trial.result.target}: {clean(trial.description, 40)}"
@@ -89,7 +92,7 @@ def _measured(session: Session, trial: Trial, screened: Screened, say: Say, tell
             dressed, note = secrets.randbelow(2) == 1, f"A/A beside {trial.id}"
             nulls.run(session, turn.bench, "blind", dressed, note, lambda _: None)
     if finished.commit and session.keeps_since_audit() >= session.policy.audit_every:
-        say("every fifth keep is audited: the session's first incumbent against this one")
+        say("an audit is due: the session's first incumbent against this one")
         audit.run(session, say, tell)
     return finished
 
@@ -110,7 +113,7 @@ def _enriched(
     session: Session, trial: Trial, incumbent: Trial, screened: Screened, outcome: Outcome
 ) -> Trial:
     """What a later trial needs of this one, and the pairs that decided it."""
-    kept = outcome.verdict.name in ("keep", "simpler")
+    kept = outcome.verdict.name in KEPT
     speedup = outcome.verdict.speedup if kept else None
     versus = rows.chained(incumbent.result.speedup_vs_reference, speedup)
     extra = {
@@ -150,7 +153,7 @@ def _finish(session: Session, trial: Trial, say: Say, points: tuple[Point, ...] 
     """Write the decision down, then carry it out: row, git, table."""
     path = session.path
     trial = rows.advised(trial, path)
-    kept = trial.result.verdict in ("keep", "simpler")
+    kept = trial.result.verdict in KEPT
     action = "keep" if kept else "restore" if trial.candidate else "none"
     message = f"{trial.result.target}: {trial.result.speedup or 1.0:.3f}x {trial.description}"
     decision = Decision(trial, action, path, trial.candidate, trial.incumbent, message, points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -129,8 +130,12 @@ def test_a_baseline_needs_a_kernel_too(toy: Toy, run: Run) -> None:
 
 
 def test_reset_brings_a_working_kernel_back(begun: Toy, run: Run) -> None:
+    begun.kernels.write_text("half a thought")
+    before = run("reset", "toy").out.splitlines()[0].rpartition(" ")[2]
+    assert begun.git("cat-file", "blob", before) == "half a thought"
+    assert begun.kernels.read_text() == SEED
     begun.kernels.unlink()
-    assert run("reset", "toy").code == 0
+    assert "cat-file" not in run("reset", "toy").out
     assert begun.kernels.read_text() == SEED
     begun.kernels.unlink()
     begun.kernels.mkdir()
@@ -145,6 +150,11 @@ def test_an_unknown_target_gets_the_nearest_name(run: Run, verb: str) -> None:
     refused(run(verb, "tyo"), "There is no target 'tyo'. Did you mean 'toy'?")
 
 
+def test_a_name_like_no_other_gets_no_guess(run: Run) -> None:
+    told = run("check", "predicate")
+    refused(told, "There is no target 'predicate'. Run `autoresearch targets` for the list.")
+
+
 def test_a_trial_needs_a_baseline(run: Run) -> None:
     refused(run("trial", "toy"), "no baseline yet", "autoresearch baseline toy")
 
@@ -152,7 +162,10 @@ def test_a_trial_needs_a_baseline(run: Run) -> None:
 def test_a_folder_without_targets(toy: Toy, run: Run, tmp_path: Path) -> None:
     (toy.root / "targets").rename(toy.root / "elsewhere")
     refused(run("trial", "toy"), "There are no targets under")
-    refused(run("trial", "toy", root=tmp_path / "nowhere"), "is not a folder")
+    assert "autoresearch new NAME makes one" in run("status").out
+    for verb in (("trial", "toy"), ("status",), ("targets",), ("log",), ("new", "mine")):
+        for root in (tmp_path / "nowhere", toy.root / ".git" / "HEAD"):
+            refused(run(*verb, root=root), "is not a folder")
 
 
 def test_a_project_outside_git(toy: Toy, run: Run) -> None:
@@ -268,6 +281,33 @@ def test_a_clock_that_jumps_back_changes_no_order(
 def test_usage_is_told_with_code_2(run: Run) -> None:
     assert run("trial").code == 2
     assert run("nonsense").code == 2
+    told = run("trial", "--json")
+    assert json.loads(told.out)["error"]["code"] == told.code == 2
+    assert "Missing argument" in told.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trial", "toy", "--on", "all"),
+        ("trial", "toy", "--engine", "ray"),
+        ("trial", "toy", "--address", "auto"),
+        ("baseline", "toy", "--engine", "ray", "--smoke"),
+        ("baseline", "toy", "--engine", "ray", "--data", "x.npy"),
+        ("sweep", "toy", "--engine", "ray", "--data", "x.npy"),
+        ("peers", "toy", "--engine", "ray", "--write-docs"),
+        ("calibrate", "toy", "--engine", "ray", "--report"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_would_be_passed_over_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    refused(run(*words), "nothing", "--")
+
+
+def test_the_list_of_verbs_cuts_no_sentence(run: Run) -> None:
+    told = run("--help").out
+    _, _, verbs = told.partition("Commands:")
+    assert verbs.count("Print") > 2 and "..." not in verbs
 
 
 def test_an_error_for_programs_is_one_object(toy: Toy) -> None:

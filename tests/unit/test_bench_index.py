@@ -428,6 +428,23 @@ class TestRefusals:
             run.race(tmp_path, run.Asked(), print, print)
         assert not list(tmp_path.iterdir())
 
+    def test_an_unknown_kind_is_told_before_faiss_is_missed(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "faiss", None)
+        with pytest.raises(Refusal, match="There is no kind 'nope'"):
+            run.race(tmp_path, run.Asked("nope"), print, print)
+
+    def test_an_interrupted_race_leaves_nothing(self, tmp_path, monkeypatch):
+        pytest.importorskip("faiss")
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(run.lease, "_path", lambda core: tmp_path / "lock")
+        monkeypatch.setattr(run.process, "build", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run.race(tmp_path, run.Asked("flat", quick=True), print, print)
+        assert not (tmp_path / "benchmarks").exists()
+
     def test_without_rows(self, tmp_path):
         with pytest.raises(Refusal, match="holds no row"):
             report.recorded(tmp_path, print)

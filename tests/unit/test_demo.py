@@ -9,6 +9,7 @@ import pytest
 from fake import Toy
 
 from autoresearch import baseline, demo, rows, trial
+from autoresearch.cli import show
 from autoresearch.errors import Refusal
 
 
@@ -25,3 +26,11 @@ def test_without_a_baseline_the_demo_stops_and_says_what_to_do(
         demo.run(Path(toy.root), toy.heard.append)
     assert "autoresearch doctor" in told.value.remedy and tried == []
     assert toy.rows() == [], "the project itself saw nothing of it"
+
+
+def test_what_did_not_end_as_prepared_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    slower = demo.Scene("slower", "revert", "0.287x", "9.5", "no gain shown", True)
+    show.demo([slower], json=False)
+    assert "as prepared" not in capsys.readouterr().out
+    show.demo([slower, replace(slower, name="faster", as_promised=False)], json=False)
+    assert "names the noise): faster\n" in capsys.readouterr().out

@@ -80,7 +80,7 @@ def wrong(arguments: list[str]) -> str:
 
 
 def test_the_command_page_is_current() -> None:
-    told = "run `python scripts/generate_docs.py`"
+    told = "run `.venv/bin/python scripts/generate_docs.py`"
     assert (ROOT / "docs" / "cli.md").read_text() == GENERATOR.page(), told
 
 

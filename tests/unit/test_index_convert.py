@@ -53,6 +53,8 @@ def test_no_twin():
         from_faiss(faiss.IndexIVFFlat(quantizer, 5, 6, faiss.METRIC_INNER_PRODUCT))
     with pytest.raises(Refusal, match="object"):
         to_faiss(object())
+    with pytest.raises(Refusal, match="no index of faiss"):
+        from_faiss(IndexIVFFlat(5, 2))
 
 
 def test_without_faiss(monkeypatch):

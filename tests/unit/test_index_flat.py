@@ -155,6 +155,12 @@ def test_refusals(kind, wrong, told):
         wrong(kind(4))
 
 
+@pytest.mark.parametrize("kind", [IndexFlatL2, IndexFlatIP])
+def test_no_threads_are_refused(kind):
+    with pytest.raises(Refusal, match="num_threads is 0"):
+        kind(4).num_threads = 0
+
+
 def test_no_components_are_refused():
     with pytest.raises(Refusal, match="number of components"):
         IndexFlatL2(0)

@@ -367,6 +367,24 @@ def test_settings_are_checked_when_used(name, value):
         index.search(x, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("num_threads", 0, "at least 1"),
+        ("num_threads", 1.5, "at least 1"),
+        ("num_threads", "2", "at least 1"),
+        ("max_codes", -1, "at least 0"),
+        ("max_codes", "all", "at least 0"),
+    ],
+)
+def test_settings_are_checked_when_set(name, value, told):
+    index = IndexIVFFlat(D, 4)
+    before = getattr(index, name)
+    with pytest.raises(Refusal, match=f"{name} is .*{told}"):
+        setattr(index, name, value)
+    assert getattr(index, name) == before
+
+
 def test_saved_and_loaded(tmp_path):
     index, x = made(300, 8, np.arange(300) * 3)
     index.nprobe, index.profile = 3, "speed"

@@ -164,9 +164,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("x", "told"),
         [
-            (np.zeros(96, np.float32), r"float32\[96\]"),
-            (np.zeros((2, 95), np.float32), r"float32\[2, 95\]"),
-            (np.zeros((2, 96)), r"float64\[2, 96\]"),
+            (np.zeros(96, np.float32), r"the shape \(96,\)"),
+            (np.zeros((2, 95), np.float32), r"the shape \(2, 95\)"),
+            (np.zeros((2, 96)), "holds float64"),
+            ([[1.0] * 96], "holds float64"),
             (np.full((3, 96), np.nan, np.float32), "Row 0"),
             (np.diag(np.full(96, np.inf, np.float32))[5:6], "Row 0"),
         ],
@@ -182,10 +183,11 @@ class TestRefusals:
             IndexRaBitQ(96).add(data)
         with pytest.raises(Refusal, match="before any is added"):
             index.train(data)
-        with pytest.raises(Refusal, match="k=0"):
+        with pytest.raises(Refusal, match="k is 0"):
             index.search(data, 0)
-        with pytest.raises(Refusal, match="d=0"):
-            IndexRaBitQ(0)
+        for wrong in ((0,), ("96",), (96, 0), (96, 2.5)):
+            with pytest.raises(Refusal, match=r"^(d|rerank_factor) is "):
+                IndexRaBitQ(*wrong)
 
 
 class TestFiles:

@@ -358,9 +358,10 @@ class TestPage:
 
 
 class TestRun:
-    def test_a_target_in_no_pipeline_is_refused(self, toy: Toy):
+    @pytest.mark.parametrize("verb", [run.ceiling, run.integrate])
+    def test_a_target_in_no_pipeline_is_refused(self, toy: Toy, verb):
         with pytest.raises(Refusal, match="No end-to-end workload uses toy"):
-            run.ceiling(toy.session(), run.Asked(), print, print)
+            verb(toy.session(), run.Asked(), print, print)
 
     def test_the_product_is_not_compared_with_itself(self, shop):
         with pytest.raises(Refusal, match="is the product's kernel already"):

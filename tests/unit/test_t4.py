@@ -135,6 +135,11 @@ def test_damage_is_refused(tmp_path: Path, content: bytes) -> None:
         t4.load(path)
 
 
+def test_a_file_that_is_not_there_is_refused_as_that(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"gone is not a file\. Name a file"):
+        t4.load(tmp_path / "gone")
+
+
 def test_a_grid_that_does_not_fit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

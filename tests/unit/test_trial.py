@@ -239,6 +239,15 @@ def test_an_agent_that_commits_by_itself_changes_nothing(toy: Toy) -> None:
     assert toy.kernels.read_bytes() == kernel()
 
 
+def test_a_baseline_records_the_text_that_it_measured(toy: Toy) -> None:
+    toy.runner = Hooked
+    Hooked.first = lambda: toy.kernels.write_bytes(kernel(1.2))
+    row = toy.baseline()
+    for kept in (row.candidate, f"{row.result.commit}:targets/toy/kernels.py"):
+        assert toy.git("cat-file", "blob", kept).encode() + b"\n" == kernel()
+    assert toy.kernels.read_bytes() == kernel(1.2), "what was written meanwhile is left"
+
+
 # Noise
 
 
@@ -264,6 +273,12 @@ def test_a_check_blames_the_kernel_for_what_does_not_compile(
     toy.kernels.write_bytes(kernel(1.2))
     result = check.run(toy.session(), print).result
     assert (result.verdict, result.reason) == ("crash", "compile: TypingError")
+
+
+def test_a_check_names_the_step_that_is_next(toy: Toy) -> None:
+    assert check.run(toy.session(), print).result.next == "Run `autoresearch baseline toy` first."
+    toy.baseline()
+    assert "autoresearch trial toy" in check.run(toy.session(), print).result.next
 
 
 def test_void_pairs_end_inconclusive(toy: Toy) -> None:

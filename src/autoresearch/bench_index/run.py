@@ -45,20 +45,22 @@ class Asked:
 def race(root: Path, asked: Asked, say: Say, tell: Say) -> list[Row]:
     """Race and record; `tell` hears what is at work. Rows are written kind by kind and thread
     number by thread number, so an interruption costs one of these."""
+    kinds = grid.chosen(asked.only)
     needs_faiss()
-    kinds, cores = grid.chosen(asked.only), _cores(say)
+    cores = _cores(say)
     found: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="autoresearch-bench-index-") as name:
         folder = Path(name)
         label, x, q = _laid(folder, asked)
         with lease.held(cores[0], "bench-index", WAIT_S, say):
             made = origin.origin()
-            store.describe(root, made.machine, origin.environment(made, cores))
+            about = origin.environment(made, cores)
             for kind in kinds:
                 nlist = grid.lists(kind, len(x))
                 plan = Plan(kind, len(x), x.shape[1], nlist, len(q), label, asked.quick)
                 spawns = 1 if asked.quick else asked.spawns
                 for rows in _raced(plan, folder, cores, spawns, made, tell):
+                    store.describe(root, made.machine, about)  # no row without, and none before
                     store.add(root, rows)
                     found += rows
     return found

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+_WHOLE = 200  # letters of a verb's sentence in the list; the longest has half of that
+
+
+class Verbs(TyperGroup):
+    """Lists every verb with its whole sentence: click would cut each to what a line holds."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        names = self.list_commands(ctx)
+        told = [(name, self.commands[name].get_short_help_str(_WHOLE)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl(told)
+
 
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=False,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import Refusal
 from ..model import KEPT
 from .app import State
 from .live import say
@@ -39,6 +40,17 @@ class On(StrEnum):
 Chosen = Annotated[Engine, typer.Option(help="local: here; ray: on a cluster (docs/fleet.md).")]
 Address = Annotated[str, typer.Option(help="Of the Ray cluster; empty: the one here.")]
 _HEADS = ("host", "post", "machine", "target", "verdict", "speedup", "reason")
+
+
+def asked(engine: Engine, address: str, **lost: object) -> bool:
+    """Whether the fleet is asked; Refusal for an option that this engine would pass over: `lost`
+    are those that no job carries."""
+    if engine is Engine.local:
+        lost = {"address": address}
+    for name in [name for name, value in lost.items() if value]:
+        told = f"--{name.replace('_', '-')} means nothing with --engine {engine}."
+        raise Refusal(told, "Leave it out, or choose the other engine.")
+    return engine is Engine.ray
 
 
 def baseline(names: Sequence[str], accept: str, address: str, json: bool) -> int:

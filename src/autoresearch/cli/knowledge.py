@@ -48,8 +48,9 @@ def sweep(
     from ..prior import sweep as sweeping
     from ..session import Session
 
+    far = fleets.asked(engine, address, data=data)
     session = Session.open(State.root, name, say, data=data)
-    if engine is Engine.ray:
+    if far:
         sys.exit(fleets.sweep(session, budget, address, json))
     with live.progress() as tell:
         report = sweeping.run(session, budget, say, tell)

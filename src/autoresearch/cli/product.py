@@ -24,7 +24,7 @@ Scale = Annotated[
 @app.command()
 def accept(
     kernel: Annotated[str, typer.Argument(help="A kernel of the plane, such as cpu-simd.")],
-    n: Annotated[int, typer.Option("--n", min=1, help="Fewer vectors promote nothing.")] = 10**6,
+    n: Annotated[int, typer.Option("--n", min=1, help="Vectors; fewer promote nothing.")] = 10**6,
     ship: Annotated[bool, typer.Option(help="Record it for all users, in this checkout.")] = False,
     json: Json = False,
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def replay(
     space: Annotated[Path, typer.Option(help="A space: a file of ours, or one in T4.")],
     past: Annotated[
-        list[Path] | None, typer.Option(help="Spaces that the prior knows; again for each.")
+        list[Path] | None, typer.Option(help="A space that the prior knows; may be repeated.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
     evaluations: Annotated[int, typer.Option(min=10, help="Of one search, at most.")] = 100,

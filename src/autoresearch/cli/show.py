@@ -13,6 +13,7 @@ from ..model import EXIT_CODES, Trial
 
 if TYPE_CHECKING:
     from ..calibrate import Report
+    from ..check import Reset
     from ..checkup import Checkup
     from ..demo import Scene
     from ..new import Made
@@ -218,6 +219,12 @@ def demo(scenes: Sequence[Scene], json: bool) -> None:
         heads,
         [(s.name, s.verdict, s.speedup, s.seconds, s.reason) for s in scenes],
     )
+    odd = ", ".join(s.name for s in scenes if not s.as_promised)
+    if odd:
+        told = (
+            "not as prepared (a busy machine hides a gain; `autoresearch doctor` names the noise)"
+        )
+        sys.stdout.write(f"{told}: {odd}\n")
     sys.stdout.write("next: give your agent, in this folder, the sentence of README.md\n")
 
 
@@ -229,9 +236,12 @@ def new(made: Made, json: bool) -> None:
     sys.stdout.write(f"next: {made.next}\n")
 
 
-def reset(path: str, json: bool) -> None:
-    if not emit(json, {"reset": path}):
-        sys.stdout.write(f"{path} is the reference again; run a trial or a baseline next.\n")
+def reset(done: Reset, json: bool) -> None:
+    if emit(json, {"reset": done}):
+        return
+    if done.before:
+        sys.stdout.write(f"what stood there: git cat-file blob {done.before}\n")
+    sys.stdout.write(f"{done.path} is the reference again; run a trial or a baseline next.\n")
 
 
 def accepted(decided: Verdict, json: bool) -> int:

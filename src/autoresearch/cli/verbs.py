@@ -111,7 +111,7 @@ def baseline(
             "Either a target or --all must be given.", "`autoresearch targets` lists all."
         )
     names = [name] if name else [entry.name for entry in discover(root_of(State.root))]
-    if engine is Engine.ray:
+    if fleets.asked(engine, address, smoke=smoke, data=data):
         sys.exit(fleets.baseline(names, accept, address, json))
     asked = starting.Asked(accept, smoke, data)
     with live.progress() as tell:
@@ -124,7 +124,9 @@ def trial(
     name: Name,
     message: Annotated[str, typer.Option("-m", "--message", help="One hypothesis.")] = "",
     data: Data = "",
-    on: Annotated[On, typer.Option(help="all: a keep is tried on every machine too.")] = On.here,
+    on: Annotated[
+        On, typer.Option(help="all, with --engine ray: a keep is tried there too.")
+    ] = On.here,
     engine: Chosen = Engine.local,
     address: Address = "",
     json: Json = False,
@@ -136,10 +138,12 @@ def trial(
     from .. import trial as loop
     from ..session import Session
 
+    if fleets.asked(engine, address) != (on is On.all):
+        raise Refusal("--on all and --engine ray mean nothing alone.", "Give both or neither.")
     session = Session.open(State.root, name, say, data=data)
     with live.progress() as tell:
         finished = loop.run(session, message, say, tell)
-    if on is On.all and engine is Engine.ray:
+    if on is On.all:
         fleets.elsewhere(session, finished.trial, address)
     sys.exit(show.finished(finished, json))
 
@@ -147,7 +151,7 @@ def trial(
 @app.command()
 def log(
     name: Annotated[str, typer.Argument(help="Only this target.")] = "",
-    number: Annotated[int, typer.Option("-n", help="How many rows, newest last.")] = 20,
+    number: Annotated[int, typer.Option("-n", min=1, help="How many rows, newest last.")] = 20,
     json: Json = False,
 ) -> None:
     """Print the newest rows of the ledger.
@@ -176,7 +180,7 @@ def status(
 @app.command()
 def calibrate(
     names: Annotated[list[str], typer.Argument(help="Targets, tried in turn.")],
-    trials: Annotated[int, typer.Option("-n", help="Live A/A trials to add.")] = 20,
+    trials: Annotated[int, typer.Option("-n", min=1, help="Live A/A trials to add.")] = 20,
     report: Annotated[bool, typer.Option(help="Only print what was found so far.")] = False,
     engine: Chosen = Engine.local,
     address: Address = "",
@@ -189,7 +193,7 @@ def calibrate(
     from .. import calibrate as calibration
     from ..session import Session
 
-    if engine is Engine.ray and not report:
+    if fleets.asked(engine, address, report=report):
         sys.exit(fleets.calibrate(names, trials, address, json))
     sessions = [Session.open(State.root, name, say) for name in names]
     if not report:
@@ -238,7 +242,7 @@ def peers(
 
     if bool(names) == every:
         raise Refusal("Either targets or --all must be given.", "`autoresearch targets` lists all.")
-    if engine is Engine.ray:
+    if fleets.asked(engine, address, data=data, write_docs=write_docs):
         sys.exit(fleets.peers(names or [], rounds, address, json))
     with live.news() as tell:
         asked = racing.Asked(rounds, data, write_docs)

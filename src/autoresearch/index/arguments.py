@@ -48,11 +48,25 @@ def shaped(x: Any, d: int, name: str) -> F32:
     return np.ascontiguousarray(found)
 
 
-def count(k: Any, name: str = "k") -> int:
-    """`k` as a whole number of at least 1."""
-    if not isinstance(k, _WHOLE) or isinstance(k, bool) or k < 1:
-        raise Refusal(f"{name} is {k!r}.", "Give a whole number of at least 1.")
+def count(k: Any, name: str = "k", least: int = 1) -> int:
+    """`k` as a whole number of at least `least`."""
+    if not isinstance(k, _WHOLE) or isinstance(k, bool) or k < least:
+        raise Refusal(f"{name} is {k!r}.", f"Give a whole number of at least {least}.")
     return int(k)
+
+
+class Threaded:
+    """An index whose calls may use several threads: `num_threads` is checked when it is set."""
+
+    _num_threads = 1
+
+    @property
+    def num_threads(self) -> int:
+        return self._num_threads
+
+    @num_threads.setter
+    def num_threads(self, n: Any) -> None:
+        self._num_threads = count(n, "num_threads")
 
 
 def names(ids: Any, n: int) -> I64:

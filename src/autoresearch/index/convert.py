@@ -22,6 +22,9 @@ from .quantizer import U8
 def from_faiss(index: Any) -> Any:
     """Our twin of a faiss IndexFlatL2, IndexFlatIP, IndexIVFFlat or IndexIVFPQ (both L2), with
     copies of all it holds; Refusal for any other."""
+    if not isinstance(index, _faiss().Index):
+        what = f"A {type(index).__name__} is no index of faiss."
+        raise Refusal(what, "Give what faiss made or read.")
     whole = _faiss().downcast_index(index)  # borrows from `index`, which must outlive it
     name = type(whole).__name__
     if name == "IndexFlat":  # what downcast_index makes of one that was read from a file

@@ -18,7 +18,7 @@ MATRIX = 1 << 26  # bytes of scores that are held at once
 MODES = ("auto", "matrix", "chunked")
 
 
-class _Flat:
+class _Flat(arguments.Threaded):
     """What both metrics share: vectors by number, in the order they were added."""
 
     kind = ""
@@ -27,7 +27,6 @@ class _Flat:
 
     def __init__(self, d: int) -> None:
         self.d = arguments.components(d)
-        self.num_threads = 1
         self._parts: list[F32] = []
         self._packed: engine.Rows | None = None
 

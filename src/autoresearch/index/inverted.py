@@ -36,7 +36,7 @@ class Route:
     step: int
 
 
-class Inverted(ABC):
+class Inverted(ABC, arguments.Threaded):
     """An index of lists; subclasses say what a list holds."""
 
     kind = ""
@@ -46,10 +46,19 @@ class Inverted(ABC):
         self.d = arguments.components(d)
         self.nlist = 0 if nlist is None else arguments.count(nlist, "nlist")
         self.seed = seed
-        self.nprobe, self.max_codes, self.num_threads = 1, 0, 1
+        self.nprobe, self._max_codes = 1, 0
         self._lists: Lists | None = None
         self._coarse: engine.Centres | None = None
         self._route: Route | None = None
+
+    @property
+    def max_codes(self) -> int:
+        """Lists are read until so many vectors were; 0 is no limit."""
+        return self._max_codes
+
+    @max_codes.setter
+    def max_codes(self, most: Any) -> None:
+        self._max_codes = arguments.count(most, "max_codes", least=0)
 
     # What it holds
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ..errors import Refusal
 from ..plane import dispatch, registry
 from ..plane.model import (
-    ANY_DIM,
     F32,
     I64,
     Consistency,
@@ -27,7 +26,7 @@ from ..plane.model import (
     Snapshot,
 )
 from ..plane.witness import Basis, extended
-from . import storage
+from . import arguments, storage
 
 _ENCODED = 4096  # vectors rotated at a time: 12 MB at 768 dimensions
 
@@ -54,10 +53,8 @@ class IndexRaBitQ:
     def __init__(
         self, d: int, rerank_factor: int = 20, seed: int = 0, kernels: Sequence[str] = ()
     ) -> None:
-        if not (1 <= d <= ANY_DIM and rerank_factor >= 1):
-            what = f"d={d} and rerank_factor={rerank_factor} make no index."
-            raise Refusal(what, f"d must be 1 to {ANY_DIM}, rerank_factor at least 1.")
-        self.d = d
+        self.d = d = arguments.components(d)
+        rerank_factor = arguments.count(rerank_factor, "rerank_factor")
         self._kernels = registry.usable(kernels)
         self._served = dispatch.Served()
         self._writing = Lock()
@@ -97,7 +94,7 @@ class IndexRaBitQ:
 
     def train(self, x: F32) -> None:
         """Take the mean of x f32[n, d] as the centre that codes are relative to."""
-        x = self._checked(x)
+        x = arguments.vectors(x, self.d)
         if self.ntotal or not len(x):
             what = "An index is trained on at least one vector, and before any is added."
             raise Refusal(what, "Call reset() first, or train on a sample of the data.")
@@ -109,7 +106,7 @@ class IndexRaBitQ:
 
     def add(self, x: F32) -> None:
         """Add x f32[n, d]; their ids go on from `ntotal`."""
-        x = self._checked(x)
+        x = arguments.vectors(x, self.d)
         with self._writing:
             at, n = self.ntotal, self.ntotal + len(x)
             self._room = tuple(_grown(array, at, n) for array in self._room)
@@ -155,9 +152,7 @@ class IndexRaBitQ:
         self, x: F32, k: int, consistency: Consistency = Consistency.FRESH, kernel: str = ""
     ) -> ScanResponse:
         """As `search`, with the candidates that the answer was chosen from."""
-        x, state = self._checked(x), self._at(consistency)
-        if k < 1:
-            raise Refusal(f"k={k} asks for no neighbours.", "k must be at least 1.")
+        x, k, state = arguments.vectors(x, self.d), arguments.count(k), self._at(consistency)
         ask = dispatch.Ask(len(x), self.d, consistency)
         chosen = dispatch.choose(self._kernels, ask, kernel)
         kept = min(k * state.basis.rerank_factor, len(state.held.vectors))
@@ -197,18 +192,9 @@ class IndexRaBitQ:
         return out
 
     def _trained(self) -> F32:
-        if self._centre is None:
-            raise Refusal("The index is not trained.", "Call train(x) with a sample of the data.")
+        arguments.trained(self.is_trained)
+        assert self._centre is not None
         return self._centre
-
-    def _checked(self, x: NDArray[Any]) -> F32:
-        if x.ndim != 2 or x.shape[1] != self.d or x.dtype != np.float32:
-            what = f"Vectors of {x.dtype}{list(x.shape)} do not fit float32[n, {self.d}]."
-            raise Refusal(what, f"Pass a two-dimensional array with {self.d} float32 a row.")
-        if not np.isfinite(x).all():
-            row = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
-            raise Refusal(f"Row {row} holds NaN or inf.", "Remove or replace such rows.")
-        return np.ascontiguousarray(x)
 
     # Keeping
 

@@ -28,7 +28,6 @@ class Running:
     target: str
     path: str
     candidate: str
-    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

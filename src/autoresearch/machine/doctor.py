@@ -147,20 +147,6 @@ def shared_memory(_: Bench) -> Finding:
     return Finding("shared memory", "ok", "memfd_create works")
 
 
-def counters(bench: Bench) -> Finding:
-    """A PMU, and the right to read one's own."""
-    devices = bench.root / "sys/bus/event_source/devices"
-    names = ("cpu", "cpu_core", "armv8_pmuv3_0", "armv8_pmuv3")
-    if not any((devices / name).exists() for name in names):
-        what = "no counters here: cycles and instructions stay n/a"
-        return Finding("perf events", "ok", what)
-    paranoid = number(bench.root, "proc/sys/kernel/perf_event_paranoid")
-    if paranoid is not None and paranoid > 2:
-        what = f"kernel.perf_event_paranoid is {paranoid}: cycles and instructions stay n/a"
-        return Finding("perf events", "warn", what, "As root: sysctl kernel.perf_event_paranoid=2")
-    return Finding("perf events", "ok", "hardware counters can be read")
-
-
 def tracing(bench: Bench) -> Finding:
     scope = number(bench.root, "proc/sys/kernel/yama/ptrace_scope")
     if scope:
@@ -280,6 +266,5 @@ CHECKS: tuple[Callable[[Bench], Finding], ...] = (
     load,
     steal,
     quiet,
-    counters,
     tracing,
 )

@@ -17,6 +17,7 @@ from numpy.random import Generator
 from ..errors import Refusal
 from ..model import FloatArray, Pair
 from ..policy import POLICY
+from ..runner.pair import SPAN, STEP
 from ..stats import interval, pairing
 from . import answers
 from .bench import Arm, Bench
@@ -24,7 +25,6 @@ from .pipeline import Arrays, Pipeline, Share
 from .record import Interval, Line
 
 SHARED = 3  # spawns that also say what share the op takes: it differs less than a ratio
-SPAN, STEP = 4096, 16  # bytes by which a spawn's machine code is moved
 Tell = Callable[[str], None]
 
 

@@ -50,7 +50,9 @@ def integrate(
     session: Session, asked: Asked, say: Say, tell: Tell, prepare: Prepare = bench.prepared
 ) -> Row:
     """Champion, product and seed end to end; whether the champion is proven."""
-    arms, name = comparing.of(session, asked.kernel), session.entry.name
+    name = session.entry.name
+    comparing.pipelines_of(name)  # a target in none is refused for that, whatever its champion is
+    arms = comparing.of(session, asked.kernel)
     champion, product = arms.blobs["champion"], arms.blobs["product"]
     if champion == product:
         what = f"The champion of {name} is the product's kernel already ({arms.origin})."

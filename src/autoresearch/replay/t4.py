@@ -28,6 +28,7 @@ PLAIN = "ms"  # where a file names no unit: Kernel Tuner's
 MOST = 1 << 22  # points of the full grid of a foreign file, holes included
 VALID = ("", "correct", "valid", None)
 INVALID = {"incorrect": "correctness", "timeout": "timeout", "compile": "compile"}
+_REMEDY = "Name a file of scripts/brute_force.py, or results in T4."
 Key = tuple[str, ...]
 
 
@@ -64,6 +65,8 @@ def _result(setting: Knobs, point: Point) -> dict[str, Any]:
 
 def load(path: Path) -> Space:
     """A space from a file of ours or from one in T4, compressed or not."""
+    if not path.is_file():
+        raise Refusal(f"{path} is not a file.", _REMEDY)
     try:
         body = json.loads(_text(path))
     except (OSError, EOFError, ValueError) as error:
@@ -81,7 +84,7 @@ def read(path: Path, body: Mapping[str, Any]) -> Space:
 
 def _unread(path: Path, error: Exception) -> Refusal:
     what = f"{path} holds no knob space ({type(error).__name__}: {error})."
-    return Refusal(what, "Name a file of scripts/brute_force.py, or results in T4.")
+    return Refusal(what, _REMEDY)
 
 
 def _text(path: Path) -> bytes:

@@ -69,9 +69,7 @@ class Workspace:
 
     @classmethod
     def around(cls, path: Path) -> Workspace:
-        """The work tree around `path`, whatever state it is in; Refusal where there is none."""
-        if not path.is_dir():
-            raise Refusal(f"{path} is not a folder.", "Name an existing folder with --root.")
+        """The work tree around a folder, whatever state it is in; Refusal where there is none."""
         asked = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
         answer = Git(path).ask("rev-parse", *asked)
         if answer.code:

@@ -37,7 +37,7 @@ def read(root: Path, path: str) -> bytes | Fault:
         with _folder(root, path) as (folder, name):
             data = _bytes(folder, name)
     except FileNotFoundError:
-        return _refused(path, "is missing; `git checkout` brings the committed one back")
+        return _refused(path, "is missing; `git checkout` or `autoresearch reset` brings one back")
     except OSError as error:
         return _refused(path, f"cannot be read through plain folders ({error.strerror})")
     if data is None:

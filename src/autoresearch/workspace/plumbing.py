@@ -120,4 +120,4 @@ def _inherited() -> dict[str, str]:
 def _missing() -> Refusal:
     if shutil.which("git"):
         return Refusal("The project's folder is gone.", "Name an existing folder with --root.")
-    return Refusal("git is not installed, or not on PATH.", "Install git 2.25 or newer.")
+    return Refusal("git is not installed, or not on PATH.", "Install git 2.28 or newer.")
