@@ -44,8 +44,6 @@ ALL = np.float32(250)  # steps of 8 bit sums that such a row has; from 255 on th
 TINY = np.float32(1e-30)
 
 
-# What only kernels call needs no entry for Python, and compiles the sooner.
-inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 merged = njit(inline="always")  # LLVM goes once less through what one place calls
 
 
@@ -75,7 +73,7 @@ def scratch(state):
     return table, levels, np.empty(BATCH * TILE, NUMBER)
 
 
-@inner
+@njit
 def place(row, M):
     """Where the first code of a row stands."""
     return row // LANES * M * LANES + row % LANES
@@ -107,7 +105,7 @@ def fill(columns, q, M, table):
     return low
 
 
-@inner
+@njit
 def least(table, m):
     found = simd.load(simd.f32x16, table, 256 * m)
     for k in range(16, 256, 16):
@@ -177,7 +175,7 @@ def bound(levels, blocks, row, M, sums, at):
         simd.store(sums, at + s * PART, totals[s])
 
 
-@inner
+@njit
 def coming(T, blocks, at):
     """Codes; those that stand further on are asked for."""
     if STREAMS:
@@ -199,7 +197,7 @@ def exact(table, blocks, row, M, sums, at):
         simd.store(sums, at + s * PART, totals[s])
 
 
-@inner
+@njit
 def offer(table, blocks, row, M, ids, dists):
     """Puts a row in its place among the best, if it is one of them."""
     total, start = np.float32(0), place(row, M)
