@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -106,3 +107,11 @@ def test_the_plans_that_come_along_are_whole(path: Path) -> None:
     assert len(plan.settings) >= 200 and 3 <= len(plan.knobs) <= 5
     assert len(plan.workloads) == 4 and plan.op in plan.target.ops
     assert plan.settings[0] == {name: values[0] for name, values in plan.knobs.items()}
+
+
+def test_a_word_of_several_kernels_is_explained() -> None:
+    paths = sorted((ROOT / "scripts" / "brute").glob("*.py"))
+    known = [name for path in paths for name in brute.Plan(ROOT, path).knobs]
+    shared = {name for name in known if known.count(name) > 1}
+    told = (ROOT / "docs" / "prior.md").read_text()
+    assert shared == set(re.findall(r"^\| `(\w+)` \| ", told, re.M))
