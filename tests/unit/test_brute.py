@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -115,3 +119,11 @@ def test_a_word_of_several_kernels_is_explained() -> None:
     shared = {name for name in known if known.count(name) > 1}
     told = (ROOT / "docs" / "prior.md").read_text()
     assert shared == set(re.findall(r"^\| `(\w+)` \| ", told, re.M))
+
+
+def test_haswell_is_compiled_for_without_what_it_lacks() -> None:
+    env = runpy.run_path(str(ROOT / "scripts" / "brute_force.py"))["HASWELL"]
+    told = "from autoresearch.simd.target import has; print(has('avx2'), has('avx512f'))"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
