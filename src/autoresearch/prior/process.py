@@ -135,6 +135,14 @@ def usual(knobs: Knobs, settings: Ints) -> Belief:
     return Belief(PULL * (changed - changed.mean()), smooth, smooth, LEAST)
 
 
+def unknown(knobs: Knobs, settings: Ints, rows: Rows, y: FloatArray) -> Belief:
+    """Of settings, from what `rows` show of which knobs matter, and from nothing else."""
+    weights, variance = fitted(knobs, rows, y)
+    smooth = variance * likeness(knobs, weights, settings, settings)
+    noise = max(variance * NOISE[weights[-1]], LEAST)
+    return Belief(np.zeros(len(settings)), smooth, smooth, noise)
+
+
 def taught(knobs: Knobs, settings: Ints, rows: Rows, y: FloatArray) -> Belief:
     """Of settings at the place that the rows are of, its level taken out."""
     arrays = (settings, rows.settings, rows.groups)

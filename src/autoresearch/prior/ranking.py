@@ -25,13 +25,14 @@ from .shape import Shape
 Ints = NDArray[np.int64]
 Values = Mapping[tuple[type, Setting], int]  # of a knob, and their places in its table
 
-LEAST = 10  # rows of another place: about as many as single changes of a few knobs
+LEAST = 10  # rows of one place: about as many as single changes of a few knobs
 MOST = 256  # newest rows of a place: all are compared with all
 WIDE = 500  # candidates that are ordered: a night of trials
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
 FEW = 0.6  # the same where no other place says anything: one failure would bend all that is known
 HOPE = 1.5  # times the standard deviation, which is that of a model that was fitted
 ALIKE = 0.1  # added to a place's distance: one just like here does not count infinitely more
+AGAIN = 1.25  # times as many rows, and which knobs matter is asked again
 FAR = 1.5  # what is usual of any kernel counts less than any place with the same knobs
 
 
@@ -49,6 +50,7 @@ class Learnt:
     """What other places teach of some settings here, to be asked before each trial. `table` is
     i64[n, knobs], the settings as places in each knob's values; `places` are those that teach."""
 
+    knobs: process.Knobs
     values: tuple[tuple[str, Values], ...]
     table: Ints
     at: Mapping[tuple[int, ...], int]  # of each row of the table its place
@@ -65,8 +67,10 @@ class Learnt:
         indices of `left`."""
         tried = np.array([self.place(row.knobs) for row in own], np.int64)
         wanted = np.array(left, np.int64)
-        groups, y = _groups(own), np.minimum(_slowness(own), CLIP if self.places else FEW)
-        mean, spread = self.belief.told(tried, groups, y)
+        groups, y = _groups(own), self._slowness(own)
+        enough = not self.places and len(own) >= LEAST
+        belief = self._alone(own, tried) if enough else self.belief
+        mean, spread = belief.told(tried, groups, y)
         model = "process" if len(own) or self.places else "none"
         why = f"{model} on {len(own)} rows from here and {self.elsewhere}"
         if not len(own):  # one setting is to win: what wins elsewhere, not what would teach most
@@ -74,6 +78,17 @@ class Learnt:
         best = float(mean[tried].min())
         gain = process.improvement(mean[wanted], HOPE * spread[wanted], best)
         return Ranking(_listed(-gain), model, why)
+
+    def _slowness(self, own: Sequence[Past]) -> FloatArray:
+        clipped: FloatArray = np.minimum(_slowness(own), CLIP if self.places else FEW)
+        return clipped
+
+    def _alone(self, own: Sequence[Past], tried: Ints) -> Belief:
+        """From the first rows of this place; asked again when there are a quarter more."""
+        some = LEAST * AGAIN ** math.floor(math.log(len(own) / LEAST, AGAIN) + 1e-9)
+        first = slice(len(own) - int(some), None)
+        rows = Rows(self.table[tried[first]], _groups(own[first]))
+        return process.unknown(self.knobs, self.table, rows, self._slowness(own)[first])
 
 
 def learn(
@@ -108,7 +123,8 @@ def learn(
     belief = process.pooled([*beliefs, process.usual(knobs, table)], counts / counts.sum())
     elsewhere = f"{len(every)} rows from {len(told)} other places"
     at = {tuple(row): n for n, row in enumerate(table.tolist())}
-    return Learnt(tuple(zip(names, values, strict=True)), table, at, belief, len(told), elsewhere)
+    named = tuple(zip(names, values, strict=True))
+    return Learnt(knobs, named, table, at, belief, len(told), elsewhere)
 
 
 def rank(
