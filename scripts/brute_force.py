@@ -1,8 +1,8 @@
 """Measures the knob spaces of scripts/brute/NAME.py, in slices: what a slice leaves, the next does.
 
 `--compile` builds every setting; `--measure` times what is built; `--write` makes the files in
-spaces/. NUMBA_CPU_NAME=haswell measures this processor restricted to AVX2, under a name that says
-so. Pin it to one core: `taskset -c 1 .venv/bin/python scripts/brute_force.py take --measure`.
+spaces/. `--haswell` measures this processor restricted to AVX2, under a name that says so.
+Pin it to one core: `taskset -c 1 .venv/bin/python scripts/brute_force.py take --measure`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from autoresearch.machine import fingerprint
 from autoresearch.replay import brute, journal, space
 
 ROOT = Path(__file__).resolve().parent.parent
+HASWELL = {  # the name alone would leave numba all features of this processor
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,+lzcnt",
+}
 
 
 def main() -> int:
@@ -28,11 +32,14 @@ def main() -> int:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=50.0, help="of one slice")
+    parser.add_argument("--haswell", action="store_true", help="restricted to AVX2")
     options = parser.parse_args()
+    if options.haswell and not HASWELL.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | HASWELL)
     until = time.monotonic() + options.seconds
     plan = brute.Plan(ROOT, ROOT / "scripts" / "brute" / f"{options.name}.py")
-    me, restricted = fingerprint(), os.environ.get("NUMBA_CPU_NAME", "")
-    machine = f"{me.id}-as-{restricted}" if restricted else me.id
+    me = fingerprint()
+    machine = f"{me.id}-as-haswell" if options.haswell else me.id
     folder = ROOT / ".autoresearch" / "brute" / machine / options.name
     path = folder / "journal.jsonl"
     left = 0

@@ -19,14 +19,14 @@ KNOBS = {
     "lanes": (8, 4, 16),
     "leap": (1, 8, 64),
     "tail": (1, 8),
-    "ahead": (512, 0, 128),
+    "stream": (512, 0, 128),
 }
 UNLIKE = KNOBS["unlike"][0]  # times longer: from here on the shorter list searches
 LANES = KNOBS["lanes"][0]  # ids in a register
 LEAP = KNOBS["leap"][0]  # of a register's share of the longer list is the first step of a search
 TAIL = KNOBS["tail"][0]  # places that a search walks instead of halving them
-AHEAD = KNOBS["ahead"][0]  # ids of a list between asking for them and meeting them; 0: none
-ASKS = AHEAD > 0
+STREAM = KNOBS["stream"][0]  # ids of a list between asking for them and meeting them; 0: none
+STREAMS = STREAM > 0
 U32 = {4: simd.u32x4, 8: simd.u32x8, 16: simd.u32x16}[LANES]
 I32 = {4: simd.i32x4, 8: simd.i32x8, 16: simd.i32x16}[LANES]
 MASK = {4: simd.m4, 8: simd.m8, 16: simd.m16}[LANES]
@@ -58,9 +58,9 @@ def meet(a, b, out):
         found = simd.first(MASK, 0)
         for lane in simd.unroll(LANES):
             found = found | (ids == simd.splat(U32, simd.load(np.uint32, b, j + lane)))
-        if ASKS:
-            simd.prefetch(a, i + AHEAD)
-            simd.prefetch(b, j + AHEAD)
+        if STREAMS:
+            simd.prefetch(a, i + STREAM)
+            simd.prefetch(b, j + STREAM)
         last, other = a[i + LANES - 1], b[j + LANES - 1]
         n = keep(ids, found, out, n)
         i += LANES * (last <= other)

@@ -18,27 +18,27 @@ KNOBS = {
     "how": ("mask", "branch", "count"),
     "block": (64, 8, 16, 32),
     "test": ("both", "a first", "b first"),
-    "ahead": (0, 512, 2048),
-    "step": (1, 2),
+    "stream": (0, 512, 2048),
+    "unroll": (1, 2),
 }
 HOW = KNOBS["how"][0]
 BLOCK = KNOBS["block"][0]  # rows tested together, bits of a mask
 TEST = KNOBS["test"][0]  # whether the second column is looked at where the first has decided
-AHEAD = KNOBS["ahead"][0]  # rows between the prefetch of a block and its test; 0: none
-STEP = KNOBS["step"][0]  # blocks from one look at the end to the next
+STREAM = KNOBS["stream"][0]  # rows between the prefetch of a block and its test; 0: none
+UNROLL = KNOBS["unroll"][0]  # blocks from one look at the end to the next
 MASKED, BRANCHED = HOW == "mask", HOW == "branch"
 BOTH, A_FIRST = TEST == "both", TEST == "a first"
-ASKS = AHEAD > 0
-ROWS = BLOCK * STEP
+STREAMS = STREAM > 0
+ROWS = BLOCK * UNROLL
 
 
 @njit
 def filter_select(a, b, x, y, rows):
     n = i = 0
     while i + ROWS <= a.size:
-        if ASKS:
-            simd.prefetch(a, i + AHEAD)
-            simd.prefetch(b, i + AHEAD)
+        if STREAMS:
+            simd.prefetch(a, i + STREAM)
+            simd.prefetch(b, i + STREAM)
         if MASKED:
             n = from_masks(a, b, x, y, rows, n, i)
         elif BRANCHED:
@@ -78,7 +78,7 @@ def counted(a, b, x, y, rows, n, i):
 
 @njit
 def from_masks(a, b, x, y, rows, n, i):
-    for s in range(STEP):
+    for s in range(UNROLL):
         at = i + s * BLOCK
         waiting = mask(a, b, x, y, at)
         while waiting:

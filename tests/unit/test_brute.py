@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import runpy
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -106,3 +111,19 @@ def test_the_plans_that_come_along_are_whole(path: Path) -> None:
     assert len(plan.settings) >= 200 and 3 <= len(plan.knobs) <= 5
     assert len(plan.workloads) == 4 and plan.op in plan.target.ops
     assert plan.settings[0] == {name: values[0] for name, values in plan.knobs.items()}
+
+
+def test_a_word_of_several_kernels_is_explained() -> None:
+    paths = sorted((ROOT / "scripts" / "brute").glob("*.py"))
+    known = [name for path in paths for name in brute.Plan(ROOT, path).knobs]
+    shared = {name for name in known if known.count(name) > 1}
+    told = (ROOT / "docs" / "prior.md").read_text()
+    assert shared == set(re.findall(r"^\| `(\w+)` \| ", told, re.M))
+
+
+def test_haswell_is_compiled_for_without_what_it_lacks() -> None:
+    env = runpy.run_path(str(ROOT / "scripts" / "brute_force.py"))["HASWELL"]
+    told = "from autoresearch.simd.target import has; print(has('avx2'), has('avx512f'))"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

@@ -3,7 +3,8 @@
 At one place that is a Gaussian process over settings, which are alike where their knobs are, each
 knob as far as it matters; how much each counts is what makes the rows most likely (Rasmussen and
 Williams, Gaussian Processes for Machine Learning, 2006, 2.3 and 5.4). For a new place it is the
-mean of the others, and how they differ from each other. Knows numbers; nothing of trials.
+mean of the others and of what is usual of any kernel, and how they differ from each other. Knows
+numbers; nothing of trials.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ JOINT = (0.3, 0.5, 0.7, 0.9, 1.0)  # share of a knob's effect that hangs on the 
 NOISE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # of the variance of settings
 LEAST = 1e-3  # variance of one measurement: 3 % of its time
 SPREAD = 2.0  # a place may differ from the others more than few of them do from each other
+USUAL = 0.05  # variance of settings, the same for any kernel
+PULL = 0.2  # ln of the time that changing all knobs costs
 OWN = 0.6  # of the variance of settings, that a place shares with no other
 
 
@@ -122,6 +125,14 @@ class Belief:
         mean = self.mean + pulled[:, -1] @ pulled[:, :-1]
         left = before + LEVEL - (pulled[:, :-1] ** 2).sum(axis=0)
         return mean, np.sqrt(np.maximum(left, 0.0))
+
+
+def usual(knobs: Knobs, settings: Ints) -> Belief:
+    """Of settings of any kernel, whose author knew it and made the first of them the default: each
+    knob that is changed costs something, and all knobs matter alike."""
+    changed = (settings != settings[0]).mean(axis=1)
+    smooth = USUAL * likeness(knobs, (*(2,) * len(knobs), 2, 0), settings, settings)
+    return Belief(PULL * (changed - changed.mean()), smooth, smooth, LEAST)
 
 
 def unknown(knobs: Knobs, settings: Ints, rows: Rows, y: FloatArray) -> Belief:

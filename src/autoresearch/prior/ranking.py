@@ -1,7 +1,8 @@
 """In which order to try settings: learnt from every earlier trial, losers and failures among them.
 
-Pure; the answer is an order and a reason: what is expected to improve most first, or where too
-little is known, the default with one knob changed. Knows rows; nothing of kernels, files or clocks.
+Pure; the answer is an order and a reason: what is expected to improve most first, and where
+nothing is known, the default and what differs from it least. Knows rows; nothing of kernels, files
+or clocks.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ LEAST = 10  # rows of one place: about as many as single changes of a few knobs
 MOST = 256  # newest rows of a place: all are compared with all
 WIDE = 500  # candidates that are ordered: a night of trials
 CLIP = math.log(4)  # as slow as a failure; slower teaches no more
+FEW = 0.6  # the same where no other place says anything: one failure would bend all that is known
 HOPE = 1.5  # times the standard deviation, which is that of a model that was fitted
 ALIKE = 0.1  # added to a place's distance: one just like here does not count infinitely more
 AGAIN = 1.25  # times as many rows, and which knobs matter is asked again
+FAR = 1.5  # what is usual of any kernel counts less than any place with the same knobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,14 @@ class Ranking:
 @dataclass(frozen=True)
 class Learnt:
     """What other places teach of some settings here, to be asked before each trial. `table` is
-    i64[n, knobs], the settings as places in each knob's values; `belief` is None where no other
-    place says anything."""
+    i64[n, knobs], the settings as places in each knob's values; `places` are those that teach."""
 
     knobs: process.Knobs
     values: tuple[tuple[str, Values], ...]
     table: Ints
     at: Mapping[tuple[int, ...], int]  # of each row of the table its place
-    belief: Belief | None
+    belief: Belief
+    places: int
     elsewhere: str
 
     def place(self, knobs: Mapping[str, Setting]) -> int:
@@ -64,32 +67,28 @@ class Learnt:
         indices of `left`."""
         tried = np.array([self.place(row.knobs) for row in own], np.int64)
         wanted = np.array(left, np.int64)
-        if self.belief is None and len(own) < LEAST:
-            why = f"one knob at a time: {len(own)} usable rows, {LEAST} of a place are needed"
-            return Ranking(_listed(self._changed(own, tried, wanted)), "none", why)
-        groups, y = _groups(own), _slowness(own)
-        belief = self.belief or self._alone(own, tried)
+        groups, y = _groups(own), self._slowness(own)
+        enough = not self.places and len(own) >= LEAST
+        belief = self._alone(own, tried) if enough else self.belief
         mean, spread = belief.told(tried, groups, y)
-        why = f"process on {len(own)} rows from here{self.elsewhere}"
+        model = "process" if len(own) or self.places else "none"
+        why = f"{model} on {len(own)} rows from here and {self.elsewhere}"
         if not len(own):  # one setting is to win: what wins elsewhere, not what would teach most
-            return Ranking(_listed(mean[wanted]), "process", why)
+            return Ranking(_listed(mean[wanted]), model, why)
         best = float(mean[tried].min())
         gain = process.improvement(mean[wanted], HOPE * spread[wanted], best)
-        return Ranking(_listed(-gain), "process", why)
+        return Ranking(_listed(-gain), model, why)
 
-    def _changed(self, own: Sequence[Past], tried: Ints, wanted: Ints) -> Ints:
-        """Knobs that differ from the best so far, at first from the default: authors know their
-        kernels, and a knob at a time beat settings spread far from each other."""
-        base = tried[_slowness(own).argmin()] if len(own) else wanted[0]
-        changed: Ints = (self.table[wanted] != self.table[base]).sum(axis=1)
-        return changed
+    def _slowness(self, own: Sequence[Past]) -> FloatArray:
+        clipped: FloatArray = np.minimum(_slowness(own), CLIP if self.places else FEW)
+        return clipped
 
     def _alone(self, own: Sequence[Past], tried: Ints) -> Belief:
         """From the first rows of this place; asked again when there are a quarter more."""
         some = LEAST * AGAIN ** math.floor(math.log(len(own) / LEAST, AGAIN) + 1e-9)
         first = slice(len(own) - int(some), None)
         rows = Rows(self.table[tried[first]], _groups(own[first]))
-        return process.unknown(self.knobs, self.table, rows, _slowness(own[first]))
+        return process.unknown(self.knobs, self.table, rows, self._slowness(own)[first])
 
 
 def learn(
@@ -99,8 +98,8 @@ def learn(
     machine: str = "",
     target: str = "",
 ) -> Learnt:
-    """What rows of other places teach of these settings, on these shapes and this machine. Those
-    of another target are of another place, however alike."""
+    """What rows of other places teach of these settings, the default first, on these shapes and
+    this machine. Those of another target are of another place, however alike."""
     here, places = (machine, shapes), dict[tuple[str, features.Place], list[Past]]()
     for row in _usable(settings, past):
         if not _from(row, target, here):
@@ -119,14 +118,13 @@ def learn(
         )
         for rows in told.values()
     ]
-    belief = None
-    if beliefs:
-        apart = features.away([place for _, place in told], here)
-        counts = (ALIKE + apart) ** -2.0  # Shepard, 1968
-        belief = process.pooled(beliefs, counts / counts.sum())
-    elsewhere = f" and {len(every)} rows from {len(told)} other places"
+    apart = [*features.away([place for _, place in told], here), FAR]
+    counts = (ALIKE + np.array(apart)) ** -2.0  # Shepard, 1968
+    belief = process.pooled([*beliefs, process.usual(knobs, table)], counts / counts.sum())
+    elsewhere = f"{len(every)} rows from {len(told)} other places"
     at = {tuple(row): n for n, row in enumerate(table.tolist())}
-    return Learnt(knobs, tuple(zip(names, values, strict=True)), table, at, belief, elsewhere)
+    named = tuple(zip(names, values, strict=True))
+    return Learnt(knobs, named, table, at, belief, len(told), elsewhere)
 
 
 def rank(
@@ -157,7 +155,8 @@ def _ranked(
         return Ranking((), "none", "nothing to order")
     wide = candidates[:WIDE]
     own = [r for r in _usable(wide, past) if _from(r, target, (machine, shapes))][:MOST]
-    learnt = learn([*wide, *(row.knobs for row in own)], past, shapes, machine, target)
+    first = (row.knobs for row in reversed(own))  # the oldest row is the default's
+    learnt = learn([*first, *wide], past, shapes, machine, target)
     found = learnt.ranking(own, [learnt.place(setting) for setting in wide])
     return Ranking((*found.order, *range(WIDE, len(candidates))), found.model, found.why)
 
