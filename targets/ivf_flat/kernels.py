@@ -53,8 +53,10 @@ MOST = 1 << 16  # components whose products still fit 32 bits
 WHOLE = np.float32(3 << 22)  # floats of this size are whole, their low byte counts
 TINY = np.float32(1e-30)  # what underflows is less
 NEAR = 4  # bounds that may stay beside the k best when a pool is cut
+AHEAD = 4  # blocks: what is fetched while a block is read
 TERMS = 7  # of a query and a list: the factors of its bounds
 inlined = njit(inline="always")  # where it is called: a function apart is compiled with each caller
+inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # never called from Python
 
 
 # Approximations
@@ -66,7 +68,7 @@ def noise(d):
     return np.float32(d + 64) * np.float32(2.0**-23)
 
 
-@njit
+@inner
 def away(x, i, centroids, l, j):
     """Components from j on of a vector's difference from a centroid; zero beyond the last."""
     d = x.shape[1]
@@ -76,7 +78,7 @@ def away(x, i, centroids, l, j):
     )
 
 
-@njit
+@inner
 def measured(x, i, centroids, l):
     """The greatest component of a difference and its square length."""
     most, total = simd.splat(F32, TINY), simd.zero(F32)
@@ -86,7 +88,7 @@ def measured(x, i, centroids, l):
     return simd.reduce_max(most), simd.reduce_add(total)
 
 
-@njit
+@inner
 def rounded(x, i, centroids, l, scale, codes, at):
     """A difference as bytes in codes[at:]; their sum, their square length and that of the error."""
     inverse, back = simd.splat(F32, np.float32(1) / scale), simd.splat(F32, -scale)
@@ -181,7 +183,7 @@ def pool_size(k):
     return (4 * k + SLACK + TILE + LANES - 1) // LANES * LANES
 
 
-@njit
+@inner
 def cut(pools, row, size, k, vectors, q, i):
     """Leaves of one pool what may be among the k best. Where bounds tell too little for that,
     distances take their place, and no more than k stay."""
@@ -208,7 +210,7 @@ def cut(pools, row, size, k, vectors, q, i):
     counts[row], limits[row] = kept - base, limit
 
 
-@njit
+@inner
 def threshold(values, base, count, least, most):
     """A number that at least `least` values do not exceed, and at most `most` unless they tie; inf
     where so many are not finite."""
@@ -235,7 +237,7 @@ def threshold(values, base, count, least, most):
             return middle
 
 
-@njit
+@inner
 def within(values, base, count, limit):
     """How many of the first `count` do not exceed the limit."""
     total = 0
@@ -245,17 +247,26 @@ def within(values, base, count, limit):
     return total
 
 
-@njit
+@inner
 def gap(vectors, place, q, i):
     """|q - x|^2 by subtraction."""
     d = q.shape[1]
-    total = simd.zero(F32)
-    for j in range(0, d, LANES):
-        inside = simd.first(MASK, d - j)
-        apart = simd.load_masked(F32, q, i * d + j, inside)
-        apart -= simd.load_masked(F32, vectors, place * d + j, inside)
-        total = simd.fma(apart, apart, total)
-    return simd.reduce_add(total)
+    one = other = simd.zero(F32)
+    for j in range(0, d, TILE):
+        apart = between(vectors, place, q, i, j)
+        one = simd.fma(apart, apart, one)
+        apart = between(vectors, place, q, i, j + LANES)
+        other = simd.fma(apart, apart, other)
+    return simd.reduce_add(one + other)
+
+
+@inner
+def between(vectors, place, q, i, j):
+    """Components from j on of a difference; zero beyond the last."""
+    d = q.shape[1]
+    inside = simd.first(MASK, d - j)
+    x = simd.load_masked(F32, vectors, place * d + j, inside)
+    return simd.load_masked(F32, q, i * d + j, inside) - x
 
 
 @inlined
@@ -268,7 +279,7 @@ def settle(pools, row, size, k, state, q, to, ids, dists, found):
     lows, highs, places, counts, _ = pools
     _, _, _, _, vectors, rows, _, _ = state
     chosen, apart = found
-    base, count, d = row * size, counts[row], vectors.shape[1]
+    base, count = row * size, counts[row]
     sure, worst, done = np.float32(np.inf), np.float32(np.inf), 0
     if count > k:
         sure = threshold(highs, base, count, k, k + NEAR)
@@ -282,9 +293,6 @@ def settle(pools, row, size, k, state, q, to, ids, dists, found):
             near &= simd.first(MASK, count - i)
             simd.store(chosen, done, simd.compress(simd.load(I32, places, base + i), near))
             done += simd.count(near)
-        for i in range(known, done):
-            for j in range(0, d, 16):
-                simd.prefetch(vectors, (np.int64(chosen[i]), j))
         for i in range(known, done):
             apart[i] = gap(vectors, np.int64(chosen[i]), q, to)
         if done >= k:
@@ -317,7 +325,7 @@ def tiler(rows):
     """Lower bounds of `rows` queries for two blocks, into out[r * TILE :]; which of the queries
     have any below their limit."""
 
-    @njit
+    @inner
     def tile(panels, b, other, soon, aims, out):
         codes, offsets, terms = aims
         stride = codes.size // ROWS
@@ -361,7 +369,7 @@ def tiler(rows):
 tile_4, tile_all = tiler(4), tiler(ROWS)
 
 
-@njit
+@inner
 def tile_1(panels, b, other, soon, aims, out):
     """The same for one query. Four sums are kept apart, to hide the latency of addition."""
     codes, offsets, terms = aims
@@ -418,7 +426,7 @@ def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, til
                 terms[r * TERMS + 6] = limits[names[r]]
             for b in range(b0, min(b0 + step, stop), 2):
                 other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
-                soon = b + 2 if b + 2 < stop else then
+                soon = b + AHEAD if b + AHEAD < stop else then + b + AHEAD - stop
                 if members == 1:
                     hits = tile_1(panels, b, other, soon, aims, out)
                 elif members <= 4:
@@ -493,7 +501,7 @@ def turned(probes, i, many, nlist):
     return starts, who
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def answer(state, scratch, q, probes, max_codes, ids, dists):
     _, firsts, _, _, _, _, offsets, _ = state
     (lows, highs, places), (counts, limits), tiles = scratch
@@ -515,15 +523,16 @@ def answer(state, scratch, q, probes, max_codes, ids, dists):
         starts, who = turned(probes, i, many, nlist)
         left = max_codes if max_codes > 0 else 1 << 62
         for t in range(nprobe if many == 1 else nlist):
-            l, first, last = t, starts[t], starts[t + 1]
+            l, first, last, after = t, starts[t], starts[t + 1], t + 1
             if many == 1:
                 l, first, last = probes[i, t], 0, 1
+                after = probes[i, min(t + 1, nprobe - 1)]
             begin = offsets[l]
             end = min(offsets[l + 1], begin + left)
-            then = firsts[l + 1]
-            if many == 1 and t + 1 < nprobe:
-                then = firsts[probes[i, t + 1]]
             if first < last and begin < end:
+                while many > 1 and after < nlist and starts[after] == starts[after + 1]:
+                    after += 1
+                then = firsts[after]
                 scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, tiles)
                 left -= end - begin
         for t in range(1 if many == 1 else nlist):  # whose nearest list is the same share vectors

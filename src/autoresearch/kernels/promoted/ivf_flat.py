@@ -526,5 +526,8 @@ def answer(state, scratch, q, probes, max_codes, ids, dists):
             if first < last and begin < end:
                 scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, tiles)
                 left -= end - begin
-        for r in range(many):
-            settle(pools, r, size, k, state, q, i + r, ids, dists, found)
+        for t in range(1 if many == 1 else nlist):  # whose nearest list is the same share vectors
+            for w in range(starts[t], starts[t + 1] if many > 1 else 1):
+                r = who[w]
+                if many == 1 or probes[i + r, 0] == t:
+                    settle(pools, r, size, k, state, q, i + r, ids, dists, found)
