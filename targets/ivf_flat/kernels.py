@@ -56,7 +56,6 @@ NEAR = 4  # bounds that may stay beside the k best when a pool is cut
 AHEAD = 4  # blocks: what is fetched while a block is read
 TERMS = 7  # of a query and a list: the factors of its bounds
 inlined = njit(inline="always")  # where it is called: a function apart is compiled with each caller
-inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # never called from Python
 
 
 # Approximations
@@ -68,7 +67,7 @@ def noise(d):
     return np.float32(d + 64) * np.float32(2.0**-23)
 
 
-@inner
+@njit
 def away(x, i, centroids, l, j):
     """Components from j on of a vector's difference from a centroid; zero beyond the last."""
     d = x.shape[1]
@@ -78,7 +77,7 @@ def away(x, i, centroids, l, j):
     )
 
 
-@inner
+@njit
 def measured(x, i, centroids, l):
     """The greatest component of a difference and its square length."""
     most, total = simd.splat(F32, TINY), simd.zero(F32)
@@ -88,7 +87,7 @@ def measured(x, i, centroids, l):
     return simd.reduce_max(most), simd.reduce_add(total)
 
 
-@inner
+@njit
 def rounded(x, i, centroids, l, scale, codes, at):
     """A difference as bytes in codes[at:]; their sum, their square length and that of the error."""
     inverse, back = simd.splat(F32, np.float32(1) / scale), simd.splat(F32, -scale)
@@ -106,48 +105,50 @@ def rounded(x, i, centroids, l, scale, codes, at):
 
 @inlined
 def padded(d):
-    """Room for the bytes of a difference."""
-    return (d + LANES - 1) // LANES * LANES
+    """Room for the bytes of a difference: four sums kept apart have four each."""
+    return (d + 15) // 16 * 16
 
 
 @inlined
-def aligned(count):
-    """Zeros that begin where a cache line does: a load of 64 bytes is two where it crosses."""
-    room = np.zeros(count + 64, np.uint8)
+def aligned(rows, width):
+    """u8[rows, width] that begins where a cache line does: a load of 64 bytes is two where it
+    crosses one."""
+    room = np.empty(rows * width + 64, np.uint8)
     start = -room.ctypes.data & 63
-    return room[start : start + count]
+    return room[start : start + rows * width].reshape((rows, width))
 
 
 @njit(error_model="numpy")
 def prepare(vectors, rows, offsets, centroids):
-    """Blocks u8[blocks, bytes] with one of pads behind them, the first block of each list, typical
-    lengths of their differences, `beta`, and what was given."""
+    """Blocks u8[blocks, bytes], the first block of each list, typical lengths of differences,
+    `beta`, and what was given."""
     d, nlist = vectors.shape[1], offsets.size - 1
-    firsts, typical = np.zeros(nlist + 1, np.int64), np.zeros(nlist, np.float32)
+    firsts, typical = np.zeros(nlist + 1, np.int64), np.empty(nlist, np.float32)
     for l in range(nlist):
         firsts[l + 1] = firsts[l] + (offsets[l + 1] - offsets[l] + LANES - 1) // LANES
-    groups = (d + 3) // 4
-    size, blocks = (groups + 2) * LINE, firsts[nlist] + 2
-    panels = aligned(blocks * size).reshape((blocks, size))
-    codes, beta = np.zeros(padded(d), np.int8), np.float32(0)
+    end = padded(d) * LANES
+    panels = aligned(firsts[nlist], end + 2 * LINE)
+    codes, beta = np.zeros(padded(d), np.int8), 0.0
     for l in range(nlist):
-        mean = 0.0
-        for i in range(offsets[l], offsets[l + 1]):
-            b, lane = firsts[l] + (i - offsets[l]) // LANES, (i - offsets[l]) % LANES
-            most, length = measured(vectors, i, centroids, l)
-            scale = most / np.float32(127)
-            _, _, errors = rounded(vectors, i, centroids, l, scale, codes, np.int64(0))
-            for j in range(groups):
-                word = np.uint32(simd.load(np.uint32, codes, 4 * j) ^ np.uint32(0x80808080))
-                simd.store(panels, (b, j * LINE + 4 * lane), word)
-            ratio = np.sqrt(errors) / scale * (1 + noise(d))
-            if length < np.inf and ratio < np.inf:
-                beta, mean = max(beta, ratio), mean + length
-            else:
-                length, scale = np.float32(-np.inf), np.float32(0)
-            simd.store(panels, (b, groups * LINE + 4 * lane), length)
-            simd.store(panels, (b, groups * LINE + LINE + 4 * lane), scale)
-        typical[l] = np.sqrt(mean / max(1, offsets[l + 1] - offsets[l]))
+        mean, begin, count = 0.0, offsets[l], offsets[l + 1] - offsets[l]
+        for i in range((firsts[l + 1] - firsts[l]) * LANES):
+            b, lane = firsts[l] + i // LANES, 4 * (i % LANES)
+            length, scale = np.float32(np.inf), np.float32(0)  # a pad: beyond any limit
+            if i < count:
+                most, length = measured(vectors, begin + i, centroids, l)
+                scale = most / np.float32(127)
+                _, _, errors = rounded(vectors, begin + i, centroids, l, scale, codes, 0)
+                for j in range(0, end, LINE):
+                    word = simd.load(np.uint32, codes, j // LANES) ^ np.uint32(0x80808080)
+                    simd.store(panels, (b, j + lane), np.uint32(word))
+                ratio = np.sqrt(errors) / scale * (1 + noise(d))
+                if length < np.inf and ratio < np.inf:
+                    beta, mean = max(beta, ratio), mean + length
+                else:
+                    length, scale = np.float32(-np.inf), np.float32(0)
+            simd.store(panels, (b, end + lane), length)
+            simd.store(panels, (b, end + LINE + lane), scale)
+        typical[l] = np.sqrt(mean / max(1, count))
     return panels, firsts, typical, beta, vectors, rows, offsets, centroids
 
 
@@ -183,7 +184,7 @@ def pool_size(k):
     return (4 * k + SLACK + TILE + LANES - 1) // LANES * LANES
 
 
-@inner
+@njit
 def cut(pools, row, size, k, vectors, q, i):
     """Leaves of one pool what may be among the k best. Where bounds tell too little for that,
     distances take their place, and no more than k stay."""
@@ -210,7 +211,7 @@ def cut(pools, row, size, k, vectors, q, i):
     counts[row], limits[row] = kept - base, limit
 
 
-@inner
+@njit
 def threshold(values, base, count, least, most):
     """A number that at least `least` values do not exceed, and at most `most` unless they tie; inf
     where so many are not finite."""
@@ -237,7 +238,7 @@ def threshold(values, base, count, least, most):
             return middle
 
 
-@inner
+@njit
 def within(values, base, count, limit):
     """How many of the first `count` do not exceed the limit."""
     total = 0
@@ -247,7 +248,7 @@ def within(values, base, count, limit):
     return total
 
 
-@inner
+@njit
 def gap(vectors, place, q, i):
     """|q - x|^2 by subtraction."""
     d = q.shape[1]
@@ -260,7 +261,7 @@ def gap(vectors, place, q, i):
     return simd.reduce_add(one + other)
 
 
-@inner
+@njit
 def between(vectors, place, q, i, j):
     """Components from j on of a difference; zero beyond the last."""
     d = q.shape[1]
@@ -270,140 +271,98 @@ def between(vectors, place, q, i, j):
 
 
 @inlined
-def settle(pools, row, size, k, state, q, to, ids, dists, found):
+def settle(pools, row, spare, size, k, state, q, to, ids, dists):
     """The k best of a pool, nearest first, in row `to`; -1 at inf where it has fewer. First the
-    vectors whose upper bound is among the least, then those that may still be nearer.
+    vectors whose upper bound is among the least, then those that may still be nearer; the pool
+    `spare` holds them and their distances.
 
     Ordered by counting who is nearer: no branch to mispredict.
     """
     lows, highs, places, counts, _ = pools
-    _, _, _, _, vectors, rows, _, _ = state
-    chosen, apart = found
-    base, count = row * size, counts[row]
-    sure, worst, done = np.float32(np.inf), np.float32(np.inf), 0
+    vectors, rows = state[4], state[5]
+    base, count, begin, end = row * size, counts[row], spare * size, spare * size
+    sure = worst = np.float32(np.inf)
     if count > k:
         sure = threshold(highs, base, count, k, k + NEAR)
     for turn in range(2):
-        known = done
+        known = end
         for i in range(0, count, LANES):
             high = simd.load(F32, highs, base + i)
             near = high <= sure
             if turn == 1:
                 near = (high > sure) & (simd.load(F32, lows, base + i) <= worst)
             near &= simd.first(MASK, count - i)
-            simd.store(chosen, done, simd.compress(simd.load(I32, places, base + i), near))
-            done += simd.count(near)
-        for i in range(known, done):
-            apart[i] = gap(vectors, np.int64(chosen[i]), q, to)
-        if done >= k:
-            worst = np.float32(0)
-            for i in range(done):
-                worst = max(worst, apart[i])
+            simd.store(places, end, simd.compress(simd.load(I32, places, base + i), near))
+            end += simd.count(near)
+        for i in range(known, end):
+            lows[i] = gap(vectors, places[i], q, to)
+        if turn == 0 and count > k:
+            worst = lows[begin]
+            for i in range(begin, end):
+                worst = max(worst, lows[i])
     for rank in range(k):
         ids[to, rank], dists[to, rank] = -1, np.inf
-    for i in range(done):
-        rank = nearer(apart, done, apart[i])
+    for i in range(begin, end):
+        rank = nearer(lows, begin, end, lows[i])
         while rank < k and ids[to, rank] >= 0:
             rank += 1
-        if rank < k and apart[i] < np.inf:
-            ids[to, rank], dists[to, rank] = rows[chosen[i]], apart[i]
+        if rank < k and lows[i] < np.inf:
+            ids[to, rank], dists[to, rank] = rows[places[i]], lows[i]
 
 
 @inlined
-def nearer(values, count, dist):
+def nearer(values, begin, end, dist):
     total = 0
-    for i in range(0, count, LANES):
+    for i in range(begin, end, LANES):
         near = simd.load(F32, values, i) < dist
-        total += simd.count(near & simd.first(MASK, count - i))
+        total += simd.count(near & simd.first(MASK, end - i))
     return total
 
 
 # Tiles
 
 
-def tiler(rows):
-    """Lower bounds of `rows` queries for two blocks, into out[r * TILE :]; which of the queries
-    have any below their limit."""
+def tiler(rows, depth):
+    """Lower bounds of `rows` queries for two blocks, into out[r * TILE :], and which queries have
+    any below their limit. `depth` sums of each are kept apart, to hide the latency of addition."""
+    pairs, many, more = 2 * rows, 2 * rows * depth, depth - 1
 
-    @inner
+    @njit
     def tile(panels, b, other, soon, aims, out):
         codes, offsets, terms = aims
-        stride = codes.size // ROWS
-        end = panels.shape[1] - 2 * LINE
-        low, high = simd.repeat(simd.zero(I32), rows), simd.repeat(simd.zero(I32), rows)
-        for r in simd.unroll(rows):
-            low = simd.put(low, r, simd.splat(I32, offsets[r]))
-            high = simd.put(high, r, simd.splat(I32, offsets[r]))
-        for j in range(0, end, LINE):
-            left, right = simd.load(U8, panels, (b, j)), simd.load(U8, panels, (other, j))
-            simd.prefetch(panels, (soon, j))
-            simd.prefetch(panels, (soon + 1, j))
-            for r in simd.unroll(rows):
-                word = simd.load(np.int32, codes, r * stride + j // LANES)
-                factor = simd.bitcast(I8, simd.splat(I32, word))
-                low = simd.put(low, r, simd.dot(low[r], left, factor))
-                high = simd.put(high, r, simd.dot(high[r], right, factor))
-        simd.prefetch(panels, (soon, end))
-        simd.prefetch(panels, (soon, end + LINE))
-        left, right = simd.load(F32, panels, (b, end)), simd.load(F32, panels, (other, end))
-        first = simd.load(F32, panels, (b, end + LINE))
-        second = simd.load(F32, panels, (other, end + LINE))
+        stride, end = codes.size // ROWS, panels.shape[1] - 2 * LINE
+        sums = simd.repeat(simd.zero(I32), many)
+        for first in range(0, end, depth * LINE):
+            for e in simd.unroll(depth):
+                j = first + e * LINE
+                left, right = simd.load(U8, panels, (b, j)), simd.load(U8, panels, (other, j))
+                simd.prefetch(panels, (soon, j))
+                simd.prefetch(panels, (soon + 1, j))
+                for r in simd.unroll(rows):
+                    word = simd.load(np.int32, codes, r * stride + j // LANES)
+                    factor, s = simd.bitcast(I8, simd.splat(I32, word)), 2 * (rows * e + r)
+                    sums = simd.put(sums, s, simd.dot(sums[s], left, factor))
+                    sums = simd.put(sums, s + 1, simd.dot(sums[s + 1], right, factor))
         hits = np.uint64(0)
-        for r in simd.unroll(rows):
-            at = r * TERMS
-            base, factor = simd.splat(F32, terms[at]), simd.splat(F32, terms[at + 1])
-            twice, limit = simd.splat(F32, -terms[at + 2]), terms[at + 6]
-            one = simd.fma(left, factor, base)
-            two = simd.fma(right, factor, base)
-            one = simd.fma(simd.convert(F32, low[r]) * first, twice, one)
-            two = simd.fma(simd.convert(F32, high[r]) * second, twice, two)
-            simd.store(out, r * TILE, one)
-            simd.store(out, r * TILE + LANES, two)
-            near = simd.any(~(one >= limit) | ~(two >= limit))
-            hits |= np.uint64(near) << np.uint64(r)
+        for half in simd.unroll(2):
+            at = b if half == 0 else other
+            simd.prefetch(panels, (soon + half, end))
+            simd.prefetch(panels, (soon + half, end + LINE))
+            length, scale = simd.load(F32, panels, (at, end)), simd.load(F32, panels, (at, end + LINE))
+            for r in simd.unroll(rows):
+                term, total = r * TERMS, sums[2 * r + half] + offsets[r]
+                for e in simd.unroll(more):
+                    total += sums[pairs * (e + 1) + 2 * r + half]
+                low = simd.fma(length, simd.splat(F32, terms[term + 1]), simd.splat(F32, terms[term]))
+                low -= simd.convert(F32, total) * (scale * terms[term + 2])
+                simd.store(out, r * TILE + half * LANES, low)
+                hits |= np.uint64(simd.any(~(low >= terms[term + 6]))) << np.uint64(r)
         return hits
 
     return tile
 
 
-tile_4, tile_all = tiler(4), tiler(ROWS)
-
-
-@inner
-def tile_1(panels, b, other, soon, aims, out):
-    """The same for one query. Four sums are kept apart, to hide the latency of addition."""
-    codes, offsets, terms = aims
-    low, high = simd.repeat(simd.zero(I32), 4), simd.repeat(simd.zero(I32), 4)
-    end = panels.shape[1] - 2 * LINE
-    for j in range(0, end - 3 * LINE, 4 * LINE):
-        for e in simd.unroll(4):
-            at = j + e * LINE
-            simd.prefetch(panels, (soon, at))
-            simd.prefetch(panels, (soon + 1, at))
-            word = simd.load(np.int32, codes, at // LANES)
-            factor = simd.bitcast(I8, simd.splat(I32, word))
-            low = simd.put(low, e, simd.dot(low[e], simd.load(U8, panels, (b, at)), factor))
-            high = simd.put(high, e, simd.dot(high[e], simd.load(U8, panels, (other, at)), factor))
-    one = (low[0] + low[1]) + (low[2] + low[3]) + offsets[0]
-    two = (high[0] + high[1]) + (high[2] + high[3]) + offsets[0]
-    for j in range(end - end % (4 * LINE), end, LINE):
-        word = simd.load(np.int32, codes, j // LANES)
-        factor = simd.bitcast(I8, simd.splat(I32, word))
-        one = simd.dot(one, simd.load(U8, panels, (b, j)), factor)
-        two = simd.dot(two, simd.load(U8, panels, (other, j)), factor)
-    for e in simd.unroll(2):
-        simd.prefetch(panels, (soon, end + e * LINE))
-        simd.prefetch(panels, (soon + 1, end + e * LINE))
-    base, factor = simd.splat(F32, terms[0]), simd.splat(F32, terms[1])
-    twice, limit = simd.splat(F32, -terms[2]), terms[6]
-    left = simd.fma(simd.load(F32, panels, (b, end)), factor, base)
-    right = simd.fma(simd.load(F32, panels, (other, end)), factor, base)
-    first = simd.convert(F32, one) * simd.load(F32, panels, (b, end + LINE))
-    second = simd.convert(F32, two) * simd.load(F32, panels, (other, end + LINE))
-    left, right = simd.fma(first, twice, left), simd.fma(second, twice, right)
-    simd.store(out, 0, left)
-    simd.store(out, LANES, right)
-    return np.uint64(simd.any(~(left >= limit) | ~(right >= limit)))
+tile_1, tile_4, tile_all = tiler(1, 4), tiler(4, 1), tiler(ROWS, 1)
 
 
 @inlined
@@ -463,7 +422,7 @@ def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, til
 def scratch(state):
     """Places for the pools of as many queries as pass at once, and what a tile works on."""
     pools = np.empty(PLACES, np.float32), np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
-    rows = np.empty(PLACES // LANES, np.int64), np.empty(PLACES // LANES, np.float32)
+    rows = np.empty(PLACES // SLACK, np.int64), np.empty(PLACES // SLACK, np.float32)
     codes = np.zeros(ROWS * padded(state[4].shape[1]), np.int8)
     aims = codes, np.zeros(ROWS, np.int32), np.zeros(ROWS * TERMS, np.float32)
     return pools, rows, (np.empty(ROWS, np.int64), aims, np.empty(ROWS * TILE, np.float32))
@@ -501,21 +460,19 @@ def turned(probes, i, many, nlist):
     return starts, who
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(error_model="numpy")
 def answer(state, scratch, q, probes, max_codes, ids, dists):
     _, firsts, _, _, _, _, offsets, _ = state
     (lows, highs, places), (counts, limits), tiles = scratch
     k, nlist = ids.shape[1], offsets.size - 1
     nq, nprobe = probes.shape
     size = pool_size(k)
-    if size > lows.size:
-        lows, highs = np.empty(size, np.float32), np.empty(size, np.float32)
-        places = np.empty(size, np.int32)
-    pools, found = (lows, highs, places, counts, limits), (
-        np.empty(size + LANES, np.int32),
-        np.empty(size + LANES, np.float32),
-    )
-    chunk = 1 if max_codes > 0 else lows.size // size
+    if 2 * size + LANES > lows.size:
+        lows, highs = np.empty(2 * size + LANES, np.float32), np.empty(2 * size, np.float32)
+        places = np.empty(2 * size + LANES, np.int32)
+    pools = lows, highs, places, counts, limits
+    spare = (lows.size - LANES) // size - 1  # the last pool is for what others leave
+    chunk = 1 if max_codes > 0 else spare
     for i in range(0, nq, chunk):
         many = min(chunk, nq - i)
         for r in range(many):
@@ -539,4 +496,4 @@ def answer(state, scratch, q, probes, max_codes, ids, dists):
             for w in range(starts[t], starts[t + 1] if many > 1 else 1):
                 r = who[w]
                 if many == 1 or probes[i + r, 0] == t:
-                    settle(pools, r, size, k, state, q, i + r, ids, dists, found)
+                    settle(pools, r, spare, size, k, state, q, i + r, ids, dists)
