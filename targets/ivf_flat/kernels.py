@@ -362,7 +362,7 @@ def tiler(rows, depth):
     return tile
 
 
-tile_1, tile_4, tile_all = tiler(1, 4), tiler(4, 1), tiler(ROWS, 1)
+tile_1, tile_half, tile_all = tiler(1, 4), tiler(ROWS // 2, 1), tiler(ROWS, 1)
 
 
 @inlined
@@ -388,8 +388,8 @@ def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, til
                 soon = b + AHEAD if b + AHEAD < stop else then + b + AHEAD - stop
                 if members == 1:
                     hits = tile_1(panels, b, other, soon, aims, out)
-                elif members <= 4:
-                    hits = tile_4(panels, b, other, soon, aims, out)
+                elif members <= ROWS // 2:
+                    hits = tile_half(panels, b, other, soon, aims, out)
                 else:
                     hits = tile_all(panels, b, other, soon, aims, out)
                 hits &= (np.uint64(1) << np.uint64(members)) - np.uint64(1)
