@@ -68,13 +68,12 @@ def noise(d):
 
 
 @njit
-def away(x, i, centroids, l, j):
-    """Components from j on of a vector's difference from a centroid; zero beyond the last."""
+def away(x, i, y, l, j):
+    """Components from j on of the difference of row i of x and row l of y; zero beyond the last."""
     d = x.shape[1]
     inside = simd.first(MASK, d - j)
-    return simd.load_masked(F32, x, i * d + j, inside) - simd.load_masked(
-        F32, centroids, l * d + j, inside
-    )
+    other = simd.load_masked(F32, y, l * d + j, inside)
+    return simd.load_masked(F32, x, i * d + j, inside) - other
 
 
 @njit
@@ -109,15 +108,6 @@ def padded(d):
     return (d + 15) // 16 * 16
 
 
-@inlined
-def aligned(rows, width):
-    """u8[rows, width] that begins where a cache line does: a load of 64 bytes is two where it
-    crosses one."""
-    room = np.empty(rows * width + 64, np.uint8)
-    start = -room.ctypes.data & 63
-    return room[start : start + rows * width].reshape((rows, width))
-
-
 @njit(error_model="numpy")
 def prepare(vectors, rows, offsets, centroids):
     """Blocks u8[blocks, bytes], the first block of each list, typical lengths of differences,
@@ -126,8 +116,10 @@ def prepare(vectors, rows, offsets, centroids):
     firsts, typical = np.zeros(nlist + 1, np.int64), np.empty(nlist, np.float32)
     for l in range(nlist):
         firsts[l + 1] = firsts[l] + (offsets[l + 1] - offsets[l] + LANES - 1) // LANES
-    end = padded(d) * LANES
-    panels = aligned(firsts[nlist], end + 2 * LINE)
+    end, blocks = padded(d) * LANES, firsts[nlist]
+    room = np.empty(blocks * (end + 2 * LINE) + 64, np.uint8)
+    start = -room.ctypes.data & 63  # a load that crosses a cache line is two
+    panels = room[start : room.size - 64 + start].reshape((blocks, end + 2 * LINE))
     codes, beta = np.zeros(padded(d), np.int8), 0.0
     for l in range(nlist):
         mean, begin, count = 0.0, offsets[l], offsets[l + 1] - offsets[l]
@@ -177,11 +169,6 @@ def aim(state, q, i, l, r, aims):
 
 # Selection: a pool for each query, `size` long, in lows f32[PLACES], highs f32[PLACES] and places
 # i32[PLACES]; how full it is in counts i64[...] and what may enter in limits f32[...]
-
-
-@inlined
-def pool_size(k):
-    return (4 * k + SLACK + TILE + LANES - 1) // LANES * LANES
 
 
 @njit
@@ -254,20 +241,11 @@ def gap(vectors, place, q, i):
     d = q.shape[1]
     one = other = simd.zero(F32)
     for j in range(0, d, TILE):
-        apart = between(vectors, place, q, i, j)
+        apart = away(q, i, vectors, place, j)
         one = simd.fma(apart, apart, one)
-        apart = between(vectors, place, q, i, j + LANES)
+        apart = away(q, i, vectors, place, j + LANES)
         other = simd.fma(apart, apart, other)
     return simd.reduce_add(one + other)
-
-
-@njit
-def between(vectors, place, q, i, j):
-    """Components from j on of a difference; zero beyond the last."""
-    d = q.shape[1]
-    inside = simd.first(MASK, d - j)
-    x = simd.load_masked(F32, vectors, place * d + j, inside)
-    return simd.load_masked(F32, q, i * d + j, inside) - x
 
 
 @inlined
@@ -404,8 +382,9 @@ def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, til
                         place = begin + (b + half - firsts[l]) * LANES
                         low = simd.load(F32, out, r * TILE + half * LANES)
                         near = ~(low >= limits[row]) & simd.first(MASK, end - place)
-                        length = simd.load(F32, panels, (b + half, tail))
-                        scale = simd.load(F32, panels, (b + half, tail + LINE))
+                        block = b if half == 0 else other
+                        length = simd.load(F32, panels, (block, tail))
+                        scale = simd.load(F32, panels, (block, tail + LINE))
                         high = low + terms[at + 3] + length * terms[at + 4] + scale * terms[at + 5]
                         high = simd.select(low > -np.inf, high, simd.splat(F32, np.inf))
                         entry, named = row * size + counts[row], simd.iota(I32) + np.int32(place)
@@ -441,23 +420,32 @@ def search_capped(state, scratch, q, probes, max_codes, ids, dists):
 
 @inlined
 def turned(probes, i, many, nlist):
-    """Who of queries i to i + many - 1 probes which list: list l is wanted by
-    who[starts[l] : starts[l + 1]], counted from i. One query keeps its order."""
-    nprobe = probes.shape[1]
-    starts, who = np.zeros(nlist + 1, np.int64), np.zeros(many * nprobe, np.int64)
-    if many > 1:
+    """How many lists queries i to i + many - 1 probe, which, and who: lists[t] is wanted by
+    who[starts[t] : starts[t + 1]], counted from i. The lists of one query keep their order."""
+    count = nprobe = probes.shape[1]
+    total = many * nprobe
+    lists, starts = np.empty(total + 1, np.int64), np.empty(total + 1, np.int64)
+    who = np.zeros(total, np.int64)
+    if many == 1:
+        for p in range(nprobe):
+            lists[p], starts[p] = probes[i, p], p
+    else:
+        count, at = 0, np.zeros(nlist + 1, np.int64)
         for r in range(i, i + many):
             for p in range(nprobe):
-                starts[probes[r, p] + 1] += 1
+                at[probes[r, p] + 1] += 1
         for l in range(nlist):
-            starts[l + 1] += starts[l]
-        at = starts.copy()
+            if at[l + 1] > 0:
+                lists[count], starts[count] = l, at[l]
+                count += 1
+            at[l + 1] += at[l]
         for r in range(i, i + many):
             for p in range(nprobe):
                 l = probes[r, p]
                 who[at[l]] = r - i
                 at[l] += 1
-    return starts, who
+    lists[count], starts[count] = lists[max(0, count - 1)], total
+    return count, lists, starts, who
 
 
 @njit(error_model="numpy")
@@ -466,7 +454,7 @@ def answer(state, scratch, q, probes, max_codes, ids, dists):
     (lows, highs, places), (counts, limits), tiles = scratch
     k, nlist = ids.shape[1], offsets.size - 1
     nq, nprobe = probes.shape
-    size = pool_size(k)
+    size = (4 * k + SLACK + TILE) // LANES * LANES
     if 2 * size + LANES > lows.size:
         lows, highs = np.empty(2 * size + LANES, np.float32), np.empty(2 * size, np.float32)
         places = np.empty(2 * size + LANES, np.int32)
@@ -477,23 +465,16 @@ def answer(state, scratch, q, probes, max_codes, ids, dists):
         many = min(chunk, nq - i)
         for r in range(many):
             counts[r], limits[r] = 0, np.inf
-        starts, who = turned(probes, i, many, nlist)
+        count, lists, starts, who = turned(probes, i, many, nlist)
         left = max_codes if max_codes > 0 else 1 << 62
-        for t in range(nprobe if many == 1 else nlist):
-            l, first, last, after = t, starts[t], starts[t + 1], t + 1
-            if many == 1:
-                l, first, last = probes[i, t], 0, 1
-                after = probes[i, min(t + 1, nprobe - 1)]
-            begin = offsets[l]
+        for t in range(count):
+            l, begin = lists[t], offsets[lists[t]]
             end = min(offsets[l + 1], begin + left)
-            if first < last and begin < end:
-                while many > 1 and after < nlist and starts[after] == starts[after + 1]:
-                    after += 1
-                then = firsts[after]
+            if begin < end:
+                then, first, last = firsts[lists[t + 1]], starts[t], starts[t + 1]
                 scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, tiles)
                 left -= end - begin
-        for t in range(1 if many == 1 else nlist):  # whose nearest list is the same share vectors
-            for w in range(starts[t], starts[t + 1] if many > 1 else 1):
-                r = who[w]
-                if many == 1 or probes[i + r, 0] == t:
-                    settle(pools, r, spare, size, k, state, q, i + r, ids, dists)
+        for t in range(count):  # one after another whose nearest list is the same: they share rows
+            for w in range(starts[t], starts[t + 1]):
+                if probes[i + who[w], 0] == lists[t]:
+                    settle(pools, who[w], spare, size, k, state, q, i + who[w], ids, dists)

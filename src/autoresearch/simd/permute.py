@@ -59,7 +59,7 @@ def permuted(e: Emit, table: Value, index: Value) -> Value:
         if native.lanes >= max(entries, lanes):
             return _direct(e, native, table, index)
     if lanes > entries and lanes * bits > 128:
-        return _ine.halves(table, index)
+        return _in_halves(e, table, index)
     if natives or (bits == 8 and nibble):
         return _chosen(e, *e.halves(table), index)
     return _by_bytes(e, table, index) if nibble and bits > 8 else _one_by_one(e, table, index)
@@ -96,7 +96,7 @@ def _direct(e: Emit, native: Native, table: Value, index: Value) -> Value:
 def _by_nibble(e: Emit, native: Native, table: Value, index: Value) -> Value:
     lanes = index.type.count
     if lanes > native.lanes:
-        return _ine.halves(table, index)
+        return _in_halves(e, table, index)
     if lanes < 16:
         return e.cut(_by_nibble(e, native, table, e.cut(index, 0, 16)), 0, lanes)
     index = _modulo(e, index, table.type.count)
