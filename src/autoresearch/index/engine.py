@@ -53,7 +53,8 @@ def listed() -> tuple[Any, Run]:
         nprobe, flat = probes.shape[1], probes.ravel()
         for i in range(q.shape[0]):
             one = slice(i, i + 1)
-            wanted = flat[i * nprobe : i * nprobe + read(probes[i], nowhere)].reshape(1, -1)
+            count = max(1, read(probes[i], nowhere))
+            wanted = flat[i * nprobe : i * nprobe + count].reshape(1, -1)
             search(state, places, q[one], wanted, ids[one], dists[one])
 
     @numba.njit(nogil=True)

@@ -68,6 +68,10 @@ class Emit:
         order = [min(at, lanes) for at in range(start, start + count)]
         return self.shuffle(value, ir.Constant(value.type, ir.Undefined), order)
 
+    def halves(self, value: Value) -> tuple[Value, Value]:
+        half = value.type.count // 2
+        return self.cut(value, 0, half), self.cut(value, half, half)
+
     def join(self, *parts: Value) -> Value:
         """Vectors of one type behind each other; their number is a power of two."""
         while len(parts) > 1:

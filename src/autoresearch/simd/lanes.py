@@ -14,6 +14,11 @@ from .operators import common, lifted
 from .target import has
 
 FUSED = "llvm.x86.avx512.vpdpbusd"
+WORDS = {
+    128: ("sse2", "llvm.x86.sse2.pmadd.wd"),
+    256: ("avx2", "llvm.x86.avx2.pmadd.wd"),
+    512: ("avx512bw", "llvm.x86.avx512.pmaddw.d.512"),
+}
 
 
 def order(e: Emit, kind: Vector, a: Value, b: Value, least: bool) -> Value:
@@ -138,19 +143,47 @@ def dot(total: Kind, a: Kind, b: Kind) -> Any:
         raise TypingError(f"{total} is not a vector of i32 of 128 bits or more")
     if a != Vector("u8", 4 * total.lanes) or b != Vector("i8", 4 * total.lanes):
         raise TypingError(f"{total} takes u8x{4 * total.lanes} and i8x{4 * total.lanes}")
-    native = has("avx512vnni") and (total.width == 512 or has("avx512vl"))
+    return total, _sum_of_products
 
-    def emit(e: Emit, s: Value, x: Value, y: Value) -> Value:
-        if native:
-            return e.call(f"{FUSED}.{total.width}", total.llvm, s, x, y)
-        for at in range(4):
-            every = range(at, 4 * total.lanes, 4)
-            left = e.build.zext(e.shuffle(x, x, every), total.llvm)
-            right = e.build.sext(e.shuffle(y, y, every), total.llvm)
-            s = e.build.add(s, e.build.mul(left, right))
-        return s
 
-    return total, emit
+def _sum_of_products(e: Emit, s: Value, x: Value, y: Value) -> Value:
+    """By the widest instruction there is: of halves, where the vector is wider."""
+    width = 32 * s.type.count
+    if _fused(width):
+        return e.call(f"{FUSED}.{width}", s.type, s, x, y)
+    if name := _of_words(width):
+        return _by_words(e, name, s, x, y)
+    if width > 128 and (_fused(width // 2) or _of_words(width // 2)):
+        parts = zip(*(e.halves(value) for value in (s, x, y)), strict=True)
+        return e.join(*(_sum_of_products(e, *part) for part in parts))
+    for at in range(4):
+        every = range(at, 4 * s.type.count, 4)
+        left = e.build.zext(e.shuffle(x, x, every), s.type)
+        right = e.build.sext(e.shuffle(y, y, every), s.type)
+        s = e.build.add(s, e.build.mul(left, right))
+    return s
+
+
+def _fused(width: int) -> bool:
+    if width == 512:
+        return has("avx512vnni")
+    return has("avxvnni") or (has("avx512vnni") and has("avx512vl"))
+
+
+def _of_words(width: int) -> str:
+    """LLVM's name of the instruction that adds up two products of words."""
+    feature, name = WORDS[width]
+    return name if has(feature) else ""
+
+
+def _by_words(e: Emit, name: str, s: Value, x: Value, y: Value) -> Value:
+    """Bytes at even places and at odd ones, each as words: 2 * 255 * 128 is far from overflowing,
+    where the instruction for bytes saturates."""
+    words = ir.VectorType(ir.IntType(16), 2 * s.type.count)
+    x, y, eight = e.build.bitcast(x, words), e.build.bitcast(y, words), _ones(words, 8)
+    even = e.build.and_(x, _ones(words, 255)), e.build.ashr(e.build.shl(y, eight), eight)
+    odd = e.build.lshr(x, eight), e.build.ashr(y, eight)
+    return e.build.add(e.build.add(s, e.call(name, s.type, *even)), e.call(name, s.type, *odd))
 
 
 def _counted(name: str, a: Kind) -> Any:

@@ -61,7 +61,7 @@ def permuted(e: Emit, table: Value, index: Value) -> Value:
     if lanes > entries and lanes * bits > 128:
         return _in_halves(e, table, index)
     if natives or (bits == 8 and nibble):
-        return _chosen(e, *_halves(e, table), index)
+        return _chosen(e, *e.halves(table), index)
     return _by_bytes(e, table, index) if nibble and bits > 8 else _one_by_one(e, table, index)
 
 
@@ -105,13 +105,8 @@ def _by_nibble(e: Emit, native: Native, table: Value, index: Value) -> Value:
     return e.call(fitting[0].name, every.type, *(every, index))
 
 
-def _halves(e: Emit, value: Value) -> tuple[Value, Value]:
-    half = value.type.count // 2
-    return e.cut(value, 0, half), e.cut(value, half, half)
-
-
 def _in_halves(e: Emit, table: Value, index: Value) -> Value:
-    return e.join(*(permuted(e, table, half) for half in _halves(e, index)))
+    return e.join(*(permuted(e, table, half) for half in e.halves(index)))
 
 
 def _chosen(e: Emit, low: Value, high: Value, index: Value) -> Value:

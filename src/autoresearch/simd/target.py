@@ -17,6 +17,7 @@ _GROUND = {
     "avx": "sse4.1",
     "avx2": "avx",
     "fma": "avx",
+    "avxvnni": "avx2",
     "avx512f": "avx2",
     **dict.fromkeys(("avx512bw", "avx512cd", "avx512dq", "avx512vl"), "avx512f"),
     **dict.fromkeys(("avx512vnni", "avx512vpopcntdq", "avx512ifma"), "avx512f"),
