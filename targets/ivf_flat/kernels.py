@@ -36,7 +36,7 @@ from numba import njit
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
-ROWS = 8 if WIDE else 4  # by two blocks: 16 sums in 32 registers, 8 in 16
+ROWS = 5 if WIDE else 4  # by two blocks: 16 sums in 32 registers, 8 in 16
 F32 = simd.f32x16 if WIDE else simd.f32x8
 I32 = simd.i32x16 if WIDE else simd.i32x8
 I8 = simd.i8x64 if WIDE else simd.i8x32
@@ -340,7 +340,7 @@ def tiler(rows, depth):
     return tile
 
 
-tile_1, tile_half, tile_all = tiler(1, 4), tiler(ROWS // 2, 1), tiler(ROWS, 1)
+tile_1, tile_all = tiler(1, 4), tiler(ROWS, 1)
 
 
 @inlined
@@ -366,8 +366,6 @@ def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, til
                 soon = b + AHEAD if b + AHEAD < stop else then + b + AHEAD - stop
                 if members == 1:
                     hits = tile_1(panels, b, other, soon, aims, out)
-                elif members <= ROWS // 2:
-                    hits = tile_half(panels, b, other, soon, aims, out)
                 else:
                     hits = tile_all(panels, b, other, soon, aims, out)
                 hits &= (np.uint64(1) << np.uint64(members)) - np.uint64(1)

@@ -1,33 +1,23 @@
-"""Exact search among inverted lists: bounds from bytes for all, distances for the few they leave.
+"""Exact search among inverted lists: register tiles of products, and a pool for each query.
 
-*Filter and refine.* A list holds, beside its vectors, approximations that are a quarter as long; a
-query gets a lower and an upper bound of each distance from them. What lies, by its lower bound,
-beyond the k-th least upper bound cannot be an answer; only the rest, k and a few, is read in full.
-That is the VA-file (Weber, Schek, Blott: "A quantitative analysis and performance study for
-similarity-search methods in high-dimensional spaces", VLDB 1998), its VA-NOA in two steps.
-
-*Bounds.* Of a list with centroid c, u = q - c and r = x - c are integers a and b of a byte, times
-a scale of each query and of each vector, and errors e and f: u = s a + e, r = t b + f, hence
-
-    |q - x|^2 = |u|^2 + |r|^2 - 2 s t a.b - 2 (s a).f - 2 e.r
-
-Integers multiply exactly. |f| is at most `beta` t, so that its term is a constant among the
-integers; |e| |r| is at most |e| (g + |r|^2 / g) / 2 for any g, the list's typical |r| say, so that
-it is one among the factors of |r|^2: bounds that cost nothing. A share `noise` of |u|^2 + |r|^2
-pays for rounding. Where numbers overflow, the lower bound is -inf.
-
-*Layout.* Approximations lie in blocks of LANES, transposed by four: the bytes 4 j to 4 j + 3 of
-each in turn, which one instruction multiplies and adds up; then |r|^2 and t of each. A list begins
-with a block of its own. A tile has up to ROWS queries and two blocks in registers (a micro-kernel
-as in BLIS: Van Zee and van de Geijn, ACM TOMS 2015).
+The squared distance splits as |q - x|^2 = |q|^2 + (|x|^2 - 2 q.x), and the bracket, here called the
+score, ranks the vectors of one query at one multiply-add a component.
 
 *Order.* Queries are turned around: each list passes once, by all queries that probe it, so that a
-tile is full whenever a list is popular. What is read next is fetched a tile ahead, over the end of
-a list too, since lists are short and a hardware prefetcher starts anew with each.
+tile is full whenever a list is popular (the grouping of faiss/IndexIVFFlat's batched relatives).
 
-*Compilation.* What numba compiles apart is compiled again within each caller, so most functions are
-written out where they are called. Tiles are not: a loop over inlined code counts the references of
-its arrays, by atomic steps, at every turn, while a function of one loop does not count any.
+*Layout.* Vectors lie in blocks of LANES, transposed: panels[b, j, l] is component j of vector
+b * LANES + l. A tile computes the scores of up to ROWS queries and two blocks in registers, with no
+sum across lanes (a micro-kernel as in BLIS: Van Zee and van de Geijn, ACM TOMS 2015).
+
+*Selection.* Each query has a pool with room for more than it wants. A score enters while it is
+below the query's limit; a full pool is cut to about the best, which lowers the limit (the reservoir
+of faiss/impl/ResultHandler.h). Only what remains at the end is ordered.
+
+*Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries
+use them. A lone query reads every panel once: what it needs next is fetched a tile ahead, over the
+end of a list too, since lists are short and a hardware prefetcher starts anew with each.
+The fewer queries there are, the more sums of each are kept apart, to hide the latency of addition.
 """
 
 import numpy as np
@@ -36,197 +26,138 @@ from numba import njit
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
-ROWS = 8 if WIDE else 4  # by two blocks: 16 sums in 32 registers, 8 in 16
+ROWS = 8 if WIDE else 6  # by two blocks: 16 sums in 32 registers, 12 in 16
 F32 = simd.f32x16 if WIDE else simd.f32x8
 I32 = simd.i32x16 if WIDE else simd.i32x8
-I8 = simd.i8x64 if WIDE else simd.i8x32
-U8 = simd.u8x64 if WIDE else simd.u8x32
-BYTES = simd.i8x16 if WIDE else simd.i8x8  # of as many components as a vector of floats has
 MASK = simd.m16 if WIDE else simd.m8
 TILE = 2 * LANES  # vectors that a tile compares
-LINE = 4 * LANES  # bytes of a block for four components
 KNOBS = {"stretch": (131072, 65536, 262144), "slack": (64, 32, 128)}
-STRETCH = KNOBS["stretch"][0]  # bytes of blocks that pass over all queries
-SLACK = KNOBS["slack"][0]  # bounds that a pool gathers before it is cut
+STRETCH = KNOBS["stretch"][0]  # bytes of panels that pass over all queries
+SLACK = KNOBS["slack"][0]  # scores that a pool gathers before it is cut
 PLACES = 1 << 16  # of all pools together: so many queries at once as find room
-MOST = 1 << 16  # components whose products still fit 32 bits
-WHOLE = np.float32(3 << 22)  # floats of this size are whole, their low byte counts
-TINY = np.float32(1e-30)  # what underflows is less
-NEAR = 4  # bounds that may stay beside the k best when a pool is cut
-TERMS = 7  # of a query and a list: the factors of its bounds
-inlined = njit(inline="always")  # where it is called: a function apart is compiled with each caller
+CANCELLED = np.float32(1 / 64)  # of |q|^2: a distance below it has lost six bits or more
 
 
-# Approximations
-
-
-@inlined
-def noise(d):
-    """The share of |u|^2 + |r|^2 that rounding may cost, twice over."""
-    return np.float32(d + 64) * np.float32(2.0**-23)
+# Layout
 
 
 @njit
-def away(x, i, centroids, l, j):
-    """Components from j on of a vector's difference from a centroid; zero beyond the last."""
-    d = x.shape[1]
-    inside = simd.first(MASK, d - j)
-    return simd.load_masked(F32, x, i * d + j, inside) - simd.load_masked(
-        F32, centroids, l * d + j, inside
+def pack(vectors):
+    """panels f32[blocks + 1, d, LANES] and norms f32[blocks + 1, LANES] of vectors f32[n, d].
+
+    Pads are at distance inf; there is a block of them at the end, as tiles take two.
+    """
+    n, d = vectors.shape
+    blocks = (n + LANES - 1) // LANES + 1
+    panels = np.zeros((blocks, d, LANES), np.float32)
+    norms = np.full((blocks, LANES), np.inf, np.float32)
+    for i in range(n):
+        b, lane = i // LANES, i % LANES
+        norms[b, lane] = squares(vectors, i * d, d)
+        for j in range(d):
+            panels[b, j, lane] = vectors[i, j]
+    return panels, norms
+
+
+@njit
+def squares(x, at, d):
+    """The sum of the squares of x[at : at + d], counted through all axes."""
+    total = simd.zero(F32)
+    for j in range(0, d, LANES):
+        part = simd.load_masked(F32, x, at + j, simd.first(MASK, d - j))
+        total = simd.fma(part, part, total)
+    return simd.reduce_add(total)
+
+
+@njit
+def gap(panels, place, q, at):
+    """|q - x|^2 by subtraction, for the vector at a place: exact where the score cancels."""
+    b, lane = place // LANES, place % LANES
+    total = np.float32(0)
+    for j in range(panels.shape[1]):
+        apart = simd.load(np.float32, q, at + j) - panels[b, j, lane]
+        total += apart * apart
+    return total
+
+
+# Selection: pools is (values f32[rows, size], places i32[rows, size], counts i64[rows],
+# limits f32[rows]), a row for each query
+
+
+@njit
+def empty_pools(values, places, rows, k):
+    """Pools for rows queries that want k each, in two long arrays."""
+    size = pool_size(k)
+    shape = (rows, size)
+    return (
+        values[: rows * size].reshape(shape),
+        places[: rows * size].reshape(shape),
+        np.zeros(rows, np.int64),
+        np.full(rows, np.inf, np.float32),
     )
 
 
 @njit
-def measured(x, i, centroids, l):
-    """The greatest component of a difference and its square length."""
-    most, total = simd.splat(F32, TINY), simd.zero(F32)
-    for j in range(0, x.shape[1], LANES):
-        u = away(x, i, centroids, l, j)
-        most, total = simd.max(simd.abs(u), most), simd.fma(u, u, total)
-    return simd.reduce_max(most), simd.reduce_add(total)
-
-
-@njit
-def rounded(x, i, centroids, l, scale, codes, at):
-    """A difference as bytes in codes[at:]; their sum, their square length and that of the error."""
-    inverse, back = simd.splat(F32, np.float32(1) / scale), simd.splat(F32, -scale)
-    total = squares = errors = simd.zero(F32)
-    for j in range(0, x.shape[1], LANES):
-        u = away(x, i, centroids, l, j)
-        shifted = u * inverse + WHOLE
-        simd.store(codes, at + j, simd.convert(BYTES, simd.bitcast(I32, shifted)))
-        a = shifted - WHOLE
-        error = simd.fma(back, a, u)
-        total, squares = total + a, simd.fma(a, a, squares)
-        errors = simd.fma(error, error, errors)
-    return simd.reduce_add(total), simd.reduce_add(squares), simd.reduce_add(errors)
-
-
-@inlined
-def padded(d):
-    """Room for the bytes of a difference."""
-    return (d + LANES - 1) // LANES * LANES
-
-
-@inlined
-def aligned(count):
-    """Zeros that begin where a cache line does: a load of 64 bytes is two where it crosses."""
-    room = np.zeros(count + 64, np.uint8)
-    start = -room.ctypes.data & 63
-    return room[start : start + count]
-
-
-@njit(error_model="numpy")
-def prepare(vectors, rows, offsets, centroids):
-    """Blocks u8[blocks, bytes] with one of pads behind them, the first block of each list, typical
-    lengths of their differences, `beta`, and what was given."""
-    d, nlist = vectors.shape[1], offsets.size - 1
-    firsts, typical = np.zeros(nlist + 1, np.int64), np.zeros(nlist, np.float32)
-    for l in range(nlist):
-        firsts[l + 1] = firsts[l] + (offsets[l + 1] - offsets[l] + LANES - 1) // LANES
-    groups = (d + 3) // 4
-    size, blocks = (groups + 2) * LINE, firsts[nlist] + 2
-    panels = aligned(blocks * size).reshape((blocks, size))
-    codes, beta = np.zeros(padded(d), np.int8), np.float32(0)
-    for l in range(nlist):
-        mean = 0.0
-        for i in range(offsets[l], offsets[l + 1]):
-            b, lane = firsts[l] + (i - offsets[l]) // LANES, (i - offsets[l]) % LANES
-            most, length = measured(vectors, i, centroids, l)
-            scale = most / np.float32(127)
-            _, _, errors = rounded(vectors, i, centroids, l, scale, codes, np.int64(0))
-            for j in range(groups):
-                word = np.uint32(simd.load(np.uint32, codes, 4 * j) ^ np.uint32(0x80808080))
-                simd.store(panels, (b, j * LINE + 4 * lane), word)
-            ratio = np.sqrt(errors) / scale * (1 + noise(d))
-            if length < np.inf and ratio < np.inf:
-                beta, mean = max(beta, ratio), mean + length
-            else:
-                length, scale = np.float32(-np.inf), np.float32(0)
-            simd.store(panels, (b, groups * LINE + 4 * lane), length)
-            simd.store(panels, (b, groups * LINE + LINE + 4 * lane), scale)
-        typical[l] = np.sqrt(mean / max(1, offsets[l + 1] - offsets[l]))
-    return panels, firsts, typical, beta, vectors, rows, offsets, centroids
-
-
-@inlined
-def aim(state, q, i, l, r, aims):
-    """The bytes of query i for list l, as row r of a tile, and the terms of its bounds: lower ones
-    are TERMS 0 + |r|^2 1 - t 2 (a.b + offset); upper ones lie 3 + |r|^2 4 + t 5 above."""
-    _, _, typical, beta, _, _, _, centroids = state
-    codes, offsets, terms = aims
-    d = q.shape[1]
-    share, at = noise(d), r * TERMS
-    most, length = measured(q, i, centroids, l)
-    scale = most / np.float32(127)
-    total, squares, errors = rounded(q, i, centroids, l, scale, codes, r * padded(d))
-    error = np.sqrt(errors) * (1 + share)
-    g = max(max(typical[l], 2 * error), TINY)
-    slack = np.ceil(beta * np.sqrt(squares) * (1 + share))
-    base, twice = length - length * share - error * g - TINY, 2 * scale
-    if not abs(base) < np.inf or not slack < 1 << 28 or d > MOST:
-        base, error, g, twice, slack, total = np.float32(-np.inf), 0, 1, 0, 0, 0
-    offsets[r] = np.int32(slack) - 128 * np.int32(total)
-    terms[at], terms[at + 1], terms[at + 2] = base, 1 - error / g - share, twice
-    terms[at + 3] = 2 * (error * g + share * length + TINY)
-    terms[at + 4], terms[at + 5] = 2 * (error / g + share), 2 * twice * slack
-
-
-# Selection: a pool for each query, `size` long, in lows f32[PLACES], highs f32[PLACES] and places
-# i32[PLACES]; how full it is in counts i64[...] and what may enter in limits f32[...]
-
-
-@inlined
 def pool_size(k):
-    return (4 * k + SLACK + TILE + LANES - 1) // LANES * LANES
+    return (k + SLACK + TILE + LANES - 1) // LANES * LANES
 
 
 @njit
-def cut(pools, row, size, k, vectors, q, i):
-    """Leaves of one pool what may be among the k best. Where bounds tell too little for that,
-    distances take their place, and no more than k stay."""
-    lows, highs, places, counts, limits = pools
-    base, end = row * size, row * size + counts[row]
-    limit = threshold(highs, base, counts[row], k, k + NEAR)
-    if within(lows, base, counts[row], limit) > size - TILE - LANES:
-        for at in range(base, end):
-            lows[at] = highs[at] = gap(vectors, places[at], q, i)
-        limit = threshold(highs, base, counts[row], k, k)
-        spare = k - within(lows, base, counts[row], np.nextafter(limit, np.float32(-np.inf)))
-        for at in range(base, end):
-            if lows[at] == limit:
-                lows[at] = limit if spare > 0 else np.inf
-                spare -= 1
-    kept = base
-    for at in range(base, end, LANES):
-        low = simd.load(F32, lows, at)
-        near = (low <= limit) & (low < np.inf) & simd.first(MASK, end - at)
-        simd.store(lows, kept, simd.compress(low, near))
-        simd.store(highs, kept, simd.compress(simd.load(F32, highs, at), near))
-        simd.store(places, kept, simd.compress(simd.load(I32, places, at), near))
-        kept += simd.count(near)
-    counts[row], limits[row] = kept - base, limit
+def offer(pools, row, k, low, high, place, begin, end):
+    """To one pool the scores of the places from `place` on, as far as they are in begin to end."""
+    values, _, counts, limits = pools
+    if counts[row] + TILE > values.shape[1]:
+        cut(pools, row, k, k + SLACK // 4)
+    limit, after = limits[row], place + LANES
+    append(pools, row, low, (low < limit) & between(begin - place, end - place), place)
+    append(pools, row, high, (high < limit) & between(begin - after, end - after), after)
 
 
 @njit
-def threshold(values, base, count, least, most):
-    """A number that at least `least` values do not exceed, and at most `most` unless they tie; inf
-    where so many are not finite."""
-    lowest, highest = simd.splat(F32, np.inf), simd.splat(F32, -np.inf)
-    for i in range(0, count, LANES):
-        value, inside = simd.load(F32, values, base + i), simd.first(MASK, count - i)
-        lowest = simd.select((value < lowest) & inside, value, lowest)
-        highest = simd.select((value > highest) & (value < np.inf) & inside, value, highest)
-    low, high = simd.reduce_min(lowest), simd.reduce_max(highest)
-    if within(values, base, count, high) < least:
-        return np.float32(np.inf)
-    if within(values, base, count, low) >= least:
+def between(begin, end):
+    return simd.first(MASK, end) & ~simd.first(MASK, begin)
+
+
+@njit
+def append(pools, row, scores, near, place):
+    values, places, counts, _ = pools
+    end = counts[row]
+    named = simd.iota(I32) + np.int32(place)
+    simd.store(values, (row, end), simd.compress(scores, near))
+    simd.store(places, (row, end), simd.compress(named, near))
+    counts[row] = end + simd.count(near)
+
+
+@njit
+def cut(pools, row, least, most):
+    """Leaves the best of one pool: at least `least` of them, at most `most`."""
+    values, places, counts, limits = pools
+    count = counts[row]
+    limit = threshold(values, row, count, least, most)
+    ties = count  # that may stay
+    if within(values, row, count, limit) > most:
+        ties = least - within(values, row, count, np.nextafter(limit, np.float32(-np.inf)))
+    kept = 0
+    for i in range(count):
+        value = values[row, i]
+        values[row, kept], places[row, kept] = value, places[row, i]
+        tie = (value == limit) & (ties > 0)
+        ties -= tie
+        kept += (value < limit) | tie
+    counts[row], limits[row] = kept, limit
+
+
+@njit
+def threshold(values, row, count, least, most):
+    """A number that at least `least` values do not exceed, and at most `most` unless they tie."""
+    low, high = extremes(values, row, count)
+    if within(values, row, count, low) >= least:
         return low
     while True:
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if not low < middle < high:
             return high
-        found = within(values, base, count, middle)
+        found = within(values, row, count, middle)
         if found < least:
             low = middle
         elif found > most:
@@ -236,76 +167,52 @@ def threshold(values, base, count, least, most):
 
 
 @njit
-def within(values, base, count, limit):
+def extremes(values, row, count):
+    low = high = values[row, 0]
+    for i in range(1, count):
+        low, high = min(low, values[row, i]), max(high, values[row, i])
+    return low, high
+
+
+@njit
+def within(values, row, count, limit):
     """How many of the first `count` do not exceed the limit."""
     total = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, base + i) <= limit
+        near = simd.load(F32, values, (row, i)) <= limit
         total += simd.count(near & simd.first(MASK, count - i))
     return total
 
 
 @njit
-def gap(vectors, place, q, i):
-    """|q - x|^2 by subtraction."""
-    d = q.shape[1]
-    total = simd.zero(F32)
-    for j in range(0, d, LANES):
-        inside = simd.first(MASK, d - j)
-        apart = simd.load_masked(F32, q, i * d + j, inside)
-        apart -= simd.load_masked(F32, vectors, place * d + j, inside)
-        total = simd.fma(apart, apart, total)
-    return simd.reduce_add(total)
-
-
-@inlined
-def settle(pools, row, size, k, state, q, to, ids, dists, found):
-    """The k best of a pool, nearest first, in row `to`; -1 at inf where it has fewer. First the
-    vectors whose upper bound is among the least, then those that may still be nearer.
+def settle(pools, row, k, panels, q, at, ids, dists):
+    """The k best of a pool, nearest first, as places and distances; -1 at inf where it has fewer.
 
     Ordered by counting who is nearer: no branch to mispredict.
     """
-    lows, highs, places, counts, _ = pools
-    _, _, _, _, vectors, rows, _, _ = state
-    chosen, apart = found
-    base, count, d = row * size, counts[row], vectors.shape[1]
-    sure, worst, done = np.float32(np.inf), np.float32(np.inf), 0
-    if count > k:
-        sure = threshold(highs, base, count, k, k + NEAR)
-    for turn in range(2):
-        known = done
-        for i in range(0, count, LANES):
-            high = simd.load(F32, highs, base + i)
-            near = high <= sure
-            if turn == 1:
-                near = (high > sure) & (simd.load(F32, lows, base + i) <= worst)
-            near &= simd.first(MASK, count - i)
-            simd.store(chosen, done, simd.compress(simd.load(I32, places, base + i), near))
-            done += simd.count(near)
-        for i in range(known, done):
-            for j in range(0, d, 16):
-                simd.prefetch(vectors, (np.int64(chosen[i]), j))
-        for i in range(known, done):
-            apart[i] = gap(vectors, np.int64(chosen[i]), q, to)
-        if done >= k:
-            worst = np.float32(0)
-            for i in range(done):
-                worst = max(worst, apart[i])
-    for rank in range(k):
-        ids[to, rank], dists[to, rank] = -1, np.inf
-    for i in range(done):
-        rank = nearer(apart, done, apart[i])
-        while rank < k and ids[to, rank] >= 0:
+    values, places, counts, _ = pools
+    if counts[row] > k:
+        cut(pools, row, k, k)
+    count, d = counts[row], panels.shape[1]
+    size = squares(q, at, d)
+    for i in range(count):
+        dist = values[row, i] + size
+        if dist < CANCELLED * size:
+            dist = gap(panels, places[row, i], q, at)
+        values[row, i] = dist
+    ids[:], dists[:] = -1, np.inf
+    for i in range(count):
+        rank = nearer(values, row, count, values[row, i])
+        while ids[rank] >= 0:
             rank += 1
-        if rank < k and apart[i] < np.inf:
-            ids[to, rank], dists[to, rank] = rows[chosen[i]], apart[i]
+        ids[rank], dists[rank] = places[row, i], values[row, i]
 
 
-@inlined
-def nearer(values, count, dist):
+@njit
+def nearer(values, row, count, dist):
     total = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, i) < dist
+        near = simd.load(F32, values, (row, i)) < dist
         total += simd.count(near & simd.first(MASK, count - i))
     return total
 
@@ -313,221 +220,179 @@ def nearer(values, count, dist):
 # Tiles
 
 
-def tiler(rows):
-    """Lower bounds of `rows` queries for two blocks, into out[r * TILE :]; which of the queries
-    have any below their limit."""
+def tile(rows, depth):
+    """Products of `rows` queries with two blocks, `depth` sums of each being kept apart."""
+    many, pairs, more = 2 * rows * depth, 2 * rows, depth - 1
 
     @njit
-    def tile(panels, b, other, soon, aims, out):
-        codes, offsets, terms = aims
-        stride = codes.size // ROWS
-        end = panels.shape[1] - 2 * LINE
-        low, high = simd.repeat(simd.zero(I32), rows), simd.repeat(simd.zero(I32), rows)
-        for r in simd.unroll(rows):
-            low = simd.put(low, r, simd.splat(I32, offsets[r]))
-            high = simd.put(high, r, simd.splat(I32, offsets[r]))
-        for j in range(0, end, LINE):
-            left, right = simd.load(U8, panels, (b, j)), simd.load(U8, panels, (other, j))
-            simd.prefetch(panels, (soon, j))
-            simd.prefetch(panels, (soon + 1, j))
+    def products(panels, b, other, soon, q, at, out):
+        """out[r, :TILE] = q[at[r] :] . vectors of two blocks; the block `soon` and the one after it
+        are fetched meanwhile."""
+        d = panels.shape[1]
+        deep = d - d % depth
+        sums = simd.repeat(simd.zero(F32), many)
+        for j in range(0, deep, depth):
+            for e in simd.unroll(depth):
+                low = simd.load(F32, panels, (b, j + e, 0))
+                high = simd.load(F32, panels, (other, j + e, 0))
+                simd.prefetch(panels, (soon, j + e, 0))
+                simd.prefetch(panels, (soon + 1, j + e, 0))
+                for r in simd.unroll(rows):
+                    factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
+                    s = 2 * (rows * e + r)
+                    sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
+                    sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
+        for j in range(deep, d):
+            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (other, j, 0))
             for r in simd.unroll(rows):
-                word = simd.load(np.int32, codes, r * stride + j // LANES)
-                factor = simd.bitcast(I8, simd.splat(I32, word))
-                low = simd.put(low, r, simd.dot(low[r], left, factor))
-                high = simd.put(high, r, simd.dot(high[r], right, factor))
-        simd.prefetch(panels, (soon, end))
-        simd.prefetch(panels, (soon, end + LINE))
-        left, right = simd.load(F32, panels, (b, end)), simd.load(F32, panels, (other, end))
-        first = simd.load(F32, panels, (b, end + LINE))
-        second = simd.load(F32, panels, (other, end + LINE))
-        hits = np.uint64(0)
-        for r in simd.unroll(rows):
-            at = r * TERMS
-            base, factor = simd.splat(F32, terms[at]), simd.splat(F32, terms[at + 1])
-            twice, limit = simd.splat(F32, -terms[at + 2]), terms[at + 6]
-            one = simd.fma(left, factor, base)
-            two = simd.fma(right, factor, base)
-            one = simd.fma(simd.convert(F32, low[r]) * first, twice, one)
-            two = simd.fma(simd.convert(F32, high[r]) * second, twice, two)
-            simd.store(out, r * TILE, one)
-            simd.store(out, r * TILE + LANES, two)
-            near = simd.any(~(one >= limit) | ~(two >= limit))
-            hits |= np.uint64(near) << np.uint64(r)
-        return hits
+                factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
+                sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
+                sums = simd.put(sums, 2 * r + 1, simd.fma(factor, high, sums[2 * r + 1]))
+        for s in simd.unroll(pairs):
+            total = sums[s]
+            for e in simd.unroll(more):
+                total += sums[s + 2 * rows * (e + 1)]
+            simd.store(out, s * LANES, total)
 
-    return tile
+    return products
 
 
-tile_4, tile_all = tiler(4), tiler(ROWS)
+tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS, 1)
 
 
 @njit
-def tile_1(panels, b, other, soon, aims, out):
-    """The same for one query. Four sums are kept apart, to hide the latency of addition."""
-    codes, offsets, terms = aims
-    low, high = simd.repeat(simd.zero(I32), 4), simd.repeat(simd.zero(I32), 4)
-    end = panels.shape[1] - 2 * LINE
-    for j in range(0, end - 3 * LINE, 4 * LINE):
-        for e in simd.unroll(4):
-            at = j + e * LINE
-            simd.prefetch(panels, (soon, at))
-            simd.prefetch(panels, (soon + 1, at))
-            word = simd.load(np.int32, codes, at // LANES)
-            factor = simd.bitcast(I8, simd.splat(I32, word))
-            low = simd.put(low, e, simd.dot(low[e], simd.load(U8, panels, (b, at)), factor))
-            high = simd.put(high, e, simd.dot(high[e], simd.load(U8, panels, (other, at)), factor))
-    one = (low[0] + low[1]) + (low[2] + low[3]) + offsets[0]
-    two = (high[0] + high[1]) + (high[2] + high[3]) + offsets[0]
-    for j in range(end - end % (4 * LINE), end, LINE):
-        word = simd.load(np.int32, codes, j // LANES)
-        factor = simd.bitcast(I8, simd.splat(I32, word))
-        one = simd.dot(one, simd.load(U8, panels, (b, j)), factor)
-        two = simd.dot(two, simd.load(U8, panels, (other, j)), factor)
-    for e in simd.unroll(2):
-        simd.prefetch(panels, (soon, end + e * LINE))
-        simd.prefetch(panels, (soon + 1, end + e * LINE))
-    base, factor = simd.splat(F32, terms[0]), simd.splat(F32, terms[1])
-    twice, limit = simd.splat(F32, -terms[2]), terms[6]
-    left = simd.fma(simd.load(F32, panels, (b, end)), factor, base)
-    right = simd.fma(simd.load(F32, panels, (other, end)), factor, base)
-    first = simd.convert(F32, one) * simd.load(F32, panels, (b, end + LINE))
-    second = simd.convert(F32, two) * simd.load(F32, panels, (other, end + LINE))
-    left, right = simd.fma(first, twice, left), simd.fma(second, twice, right)
-    simd.store(out, 0, left)
-    simd.store(out, LANES, right)
-    return np.uint64(simd.any(~(left >= limit) | ~(right >= limit)))
-
-
-@inlined
-def scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, tiles):
-    """Offers the places begin to end - 1, those of list l, to the queries who[first : last] behind
-    query i; the block `then` is read next."""
-    panels, firsts, _, _, vectors, _, _, _ = state
-    names, aims, out = tiles
-    lows, highs, places, counts, limits = pools
-    _, _, terms = aims
-    tail = panels.shape[1] - 2 * LINE
-    stop = firsts[l] + (end - begin + LANES - 1) // LANES
-    step = max(2, STRETCH // panels.shape[1] // 2 * 2)
-    for b0 in range(firsts[l], stop, step):
+def scan(panels, norms, begin, end, then, q, who, first, last, k, pools):
+    """Offers the places begin to end - 1 to the queries who[first : last] of q; the place `then`
+    is read next."""
+    d = panels.shape[1]
+    stop = (end + LANES - 1) // LANES
+    step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
+    at, out = np.empty(ROWS, np.int64), np.empty((ROWS, TILE), np.float32)
+    for b0 in range(begin // LANES, stop, step):
         for w in range(first, last, ROWS):
             members = min(ROWS, last - w)
-            for r in range(members):
-                names[r] = who[w + r]
-                aim(state, q, i + names[r], l, r, aims)
-                terms[r * TERMS + 6] = limits[names[r]]
+            for r in range(ROWS):
+                at[r] = who[w + min(r, members - 1)] * d
             for b in range(b0, min(b0 + step, stop), 2):
                 other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
-                soon = b + 2 if b + 2 < stop else then
+                soon = b + 2 if b + 2 < stop else then // LANES
                 if members == 1:
-                    hits = tile_1(panels, b, other, soon, aims, out)
+                    tile_1(panels, b, other, soon, q, at, out)
+                elif members == 2:
+                    tile_2(panels, b, other, soon, q, at, out)
                 elif members <= 4:
-                    hits = tile_4(panels, b, other, soon, aims, out)
+                    tile_4(panels, b, other, soon, q, at, out)
                 else:
-                    hits = tile_all(panels, b, other, soon, aims, out)
-                hits &= (np.uint64(1) << np.uint64(members)) - np.uint64(1)
-                while hits:
-                    r = simd.ctz(hits)
-                    hits = simd.clear_lowest(hits)
-                    row, at = names[r], r * TERMS
-                    if counts[row] + TILE > size:
-                        cut(pools, row, size, k, vectors, q, i + row)
-                        terms[at + 6] = limits[row]
-                    for half in range(2):
-                        place = begin + (b + half - firsts[l]) * LANES
-                        low = simd.load(F32, out, r * TILE + half * LANES)
-                        near = ~(low >= limits[row]) & simd.first(MASK, end - place)
-                        length = simd.load(F32, panels, (b + half, tail))
-                        scale = simd.load(F32, panels, (b + half, tail + LINE))
-                        high = low + terms[at + 3] + length * terms[at + 4] + scale * terms[at + 5]
-                        high = simd.select(low > -np.inf, high, simd.splat(F32, np.inf))
-                        entry, named = row * size + counts[row], simd.iota(I32) + np.int32(place)
-                        simd.store(lows, entry, simd.compress(low, near))
-                        simd.store(highs, entry, simd.compress(high, near))
-                        simd.store(places, entry, simd.compress(named, near))
-                        counts[row] += simd.count(near)
+                    tile_all(panels, b, other, soon, q, at, out)
+                for r in range(members):
+                    consider(out, r, norms, b, other, begin, end, who[w + r], k, pools)
+
+
+@njit
+def consider(products, r, norms, b, other, begin, end, row, k, pools):
+    """Offers what two blocks have below the limit of one query, given its products with them."""
+    twice = simd.splat(F32, np.float32(-2))
+    low = simd.fma(simd.load(F32, products, (r, 0)), twice, simd.load(F32, norms, (b, 0)))
+    high = simd.load(F32, products, (r, LANES))
+    high = simd.fma(high, twice, simd.load(F32, norms, (other, 0)))
+    limit = pools[3][row]
+    if simd.any((low < limit) | (high < limit)):
+        offer(pools, row, k, low, high, b * LANES, begin, end)
 
 
 # Entry points
 
 
-@njit(error_model="numpy")
+@njit
+def prepare(vectors, rows, offsets, centroids):
+    """The packed vectors, list after list as they came, and who they are."""
+    panels, norms = pack(vectors)
+    return panels, norms, rows.copy(), offsets.copy()
+
+
+@njit
 def scratch(state):
-    """Places for the pools of as many queries as pass at once, and what a tile works on."""
-    pools = np.empty(PLACES, np.float32), np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
-    rows = np.empty(PLACES // LANES, np.int64), np.empty(PLACES // LANES, np.float32)
-    codes = np.zeros(ROWS * padded(state[4].shape[1]), np.int8)
-    aims = codes, np.zeros(ROWS, np.int32), np.zeros(ROWS * TERMS, np.float32)
-    return pools, rows, (np.empty(ROWS, np.int64), aims, np.empty(ROWS * TILE, np.float32))
+    """Places for the pools of as many queries as pass at once."""
+    return np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
 
 
-@inlined
-def search(state, scratch, q, probes, ids, dists):
-    answer(state, scratch, q, probes, np.int64(0), ids, dists)
-
-
-@inlined
-def search_capped(state, scratch, q, probes, max_codes, ids, dists):
-    """The first max_codes vectors in the order of the probes, query by query."""
-    answer(state, scratch, q, probes, max_codes, ids, dists)
-
-
-@inlined
-def turned(probes, i, many, nlist):
-    """Who of queries i to i + many - 1 probes which list: list l is wanted by
-    who[starts[l] : starts[l + 1]], counted from i. One query keeps its order."""
-    nprobe = probes.shape[1]
-    starts, who = np.zeros(nlist + 1, np.int64), np.zeros(many * nprobe, np.int64)
-    if many > 1:
-        for r in range(i, i + many):
-            for p in range(nprobe):
-                starts[probes[r, p] + 1] += 1
-        for l in range(nlist):
-            starts[l + 1] += starts[l]
-        at = starts.copy()
-        for r in range(i, i + many):
-            for p in range(nprobe):
-                l = probes[r, p]
-                who[at[l]] = r - i
-                at[l] += 1
+@njit
+def turned(probes, nlist):
+    """Who probes which list: list l is wanted by who[starts[l] : starts[l + 1]], rows of probes."""
+    nq, nprobe = probes.shape
+    starts = np.zeros(nlist + 1, np.int64)
+    for i in range(nq):
+        for p in range(nprobe):
+            starts[probes[i, p] + 1] += 1
+    for l in range(nlist):
+        starts[l + 1] += starts[l]
+    who, at = np.empty(nq * nprobe, np.int64), starts.copy()
+    for i in range(nq):
+        for p in range(nprobe):
+            l = probes[i, p]
+            who[at[l]] = i
+            at[l] += 1
     return starts, who
 
 
-@njit(error_model="numpy")
-def answer(state, scratch, q, probes, max_codes, ids, dists):
-    _, firsts, _, _, _, _, offsets, _ = state
-    (lows, highs, places), (counts, limits), tiles = scratch
-    k, nlist = ids.shape[1], offsets.size - 1
-    nq, nprobe = probes.shape
+@njit
+def search(state, scratch, q, probes, ids, dists):
+    panels, norms, rows, offsets = state
+    values, places = scratch
+    nq, d = q.shape
+    k = ids.shape[1]
     size = pool_size(k)
-    if size > lows.size:
-        lows, highs = np.empty(size, np.float32), np.empty(size, np.float32)
-        places = np.empty(size, np.int32)
-    pools, found = (lows, highs, places, counts, limits), (
-        np.empty(size + LANES, np.int32),
-        np.empty(size + LANES, np.float32),
-    )
-    chunk = 1 if max_codes > 0 else lows.size // size
+    if size > values.size:
+        values, places = np.empty(size, np.float32), np.empty(size, np.int32)
+    chunk = values.size // size
     for i in range(0, nq, chunk):
-        many = min(chunk, nq - i)
-        for r in range(many):
-            counts[r], limits[r] = 0, np.inf
-        starts, who = turned(probes, i, many, nlist)
-        left = max_codes if max_codes > 0 else 1 << 62
-        for t in range(nprobe if many == 1 else nlist):
-            l, first, last = t, starts[t], starts[t + 1]
-            if many == 1:
-                l, first, last = probes[i, t], 0, 1
+        part, wanted = q[i : i + chunk], probes[i : i + chunk]
+        pools = empty_pools(values, places, part.shape[0], k)
+        if part.shape[0] == 1:
+            alone = np.zeros(1, np.int64)
+            for p in range(wanted.shape[1]):
+                l, after = wanted[0, p], wanted[0, min(p + 1, wanted.shape[1] - 1)]
+                begin, end, then = offsets[l], offsets[l + 1], offsets[after]
+                scan(panels, norms, begin, end, then, part, alone, 0, 1, k, pools)
+        else:
+            starts, who = turned(wanted, offsets.size - 1)
+            for l in range(offsets.size - 1):
+                if starts[l] < starts[l + 1] and offsets[l] < offsets[l + 1]:
+                    begin, end = offsets[l], offsets[l + 1]
+                    first, last = starts[l], starts[l + 1]
+                    scan(panels, norms, begin, end, end, part, who, first, last, k, pools)
+        for r in range(part.shape[0]):
+            settle(pools, r, k, panels, part, r * d, ids[i + r], dists[i + r])
+            named(rows, ids[i + r])
+
+
+@njit
+def named(rows, ids):
+    """Places to rows."""
+    for i in range(ids.size):
+        if ids[i] >= 0:
+            ids[i] = rows[ids[i]]
+
+
+@njit
+def search_capped(state, scratch, q, probes, max_codes, ids, dists):
+    """The first max_codes vectors in the order of the probes, query by query."""
+    if max_codes <= 0:
+        search(state, scratch, q, probes, ids, dists)
+        return
+    panels, norms, rows, offsets = state
+    values, places = scratch
+    k = ids.shape[1]
+    if pool_size(k) > values.size:
+        values, places = np.empty(pool_size(k), np.float32), np.empty(pool_size(k), np.int32)
+    alone = np.zeros(1, np.int64)
+    for i in range(q.shape[0]):
+        pools, one, left = empty_pools(values, places, 1, k), q[i : i + 1], max_codes
+        for l in probes[i]:
             begin = offsets[l]
             end = min(offsets[l + 1], begin + left)
-            then = firsts[l + 1]
-            if many == 1 and t + 1 < nprobe:
-                then = firsts[probes[i, t + 1]]
-            if first < last and begin < end:
-                scan(state, l, begin, end, then, q, i, who, first, last, k, pools, size, tiles)
-                left -= end - begin
-        for t in range(1 if many == 1 else nlist):  # whose nearest list is the same share vectors
-            for w in range(starts[t], starts[t + 1] if many > 1 else 1):
-                r = who[w]
-                if many == 1 or probes[i + r, 0] == t:
-                    settle(pools, r, size, k, state, q, i + r, ids, dists, found)
+            if begin < end:
+                scan(panels, norms, begin, end, end, one, alone, 0, 1, k, pools)
+            left -= end - begin
+        settle(pools, 0, k, panels, one, 0, ids[i], dists[i])
+        named(rows, ids[i])
