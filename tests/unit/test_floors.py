@@ -68,7 +68,14 @@ FLOORS = (
         ("phases", "experiment"),
         ("prior.attempt", "prior.shape", "prior.past", "prior.warm", "prior.features")
         + ("prior.hints", "prior.process", "prior.ranking"),
-        ("kernels.plain", "kernels.promoted", "kernels", "product.amdahl", "product.record")
+        (
+            "compiled",
+            "kernels.plain",
+            "kernels.promoted",
+            "kernels",
+            "product.amdahl",
+            "product.record",
+        )
         + ("product.judge",),
     ),
     (

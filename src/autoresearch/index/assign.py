@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from .. import simd
+from ..compiled import kept
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
@@ -159,3 +160,5 @@ def keep(halves, at, low, high, row, best, which):
 
 tile_1, tile_2, tile_4 = tile(1, 4), tile(2, 2), tile(4, 1)
 tile_some, tile_all = tile(SOME, 1), tile(ROWS, 1)
+
+kept(globals())

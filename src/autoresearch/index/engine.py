@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from ..compiled import kept
 from .arguments import F32, I64
 
 Run = Callable[..., None]
@@ -34,6 +35,7 @@ def nearest() -> tuple[Any, Run]:
     def run(state, q, k, ids, dists):  # type: ignore[no-untyped-def]
         select(state, scratch(state), q, k, ids, dists)
 
+    kept({"run": run})
     return kernel.prepare, run
 
 
@@ -76,6 +78,7 @@ def listed() -> tuple[Any, Run]:
             in_order(state, places, q, probes, ids, dists)
         rename(names, ids)
 
+    kept({"run": run})
     return kernel.prepare, run
 
 
@@ -97,6 +100,7 @@ def chosen() -> Run:
         else:
             select(many, scratch(many), q, nprobe, lists, dists)
 
+    kept({"run": run})
     return run
 
 
@@ -123,6 +127,7 @@ def inverted() -> Run:
             limit(probes, offsets, most)
         scan(state, offsets, names, few, q, probes, ids, dists)
 
+    kept({"run": run})
     return run
 
 
@@ -148,6 +153,7 @@ def coded() -> Run:
             limit(probes, state[3], most)
         search(state, bounded, q, probes, bases, ids, dists)
 
+    kept({"run": run})
     return run
 
 

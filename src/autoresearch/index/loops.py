@@ -6,6 +6,8 @@ Plain numba: they run beside the kernels, never in place of one.
 import numpy as np
 from numba import njit
 
+from ..compiled import kept
+
 _FAST = {"reassoc", "nsz", "contract"}  # sums may be reordered; NaN and inf keep their meaning
 
 
@@ -174,3 +176,6 @@ def radii(x, offsets, centres, out):
                 total += gap * gap
             most = max(most, total)
         out[c] = np.float32(np.sqrt(most) * (1 + 1e-6))
+
+
+kept(globals())

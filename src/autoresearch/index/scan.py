@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from .. import simd
+from ..compiled import kept
 from .tables import ROWS, fill_table, sum_block, sum_row, term_of
 
 TOP = 63  # the largest entry of a table of bytes: four of them fit a byte
@@ -275,3 +276,6 @@ def distances(state, q, probes, bases, places, dists):
                 places[at] = i
                 dists[at] = max(bases[p] + terms[term_of(i)] + row[i % ROWS], np.float32(0))
                 at += 1
+
+
+kept(globals())

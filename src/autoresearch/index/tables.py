@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from .. import simd
+from ..compiled import kept
 
 ROWS = 64  # of a block
 
@@ -152,3 +153,6 @@ def fill_terms(columns, halves, centres, offsets, blocks, terms):
 def term_of(i):
     """The place of row i's term: 32 even rows of a block, then its odd ones."""
     return i // ROWS * ROWS + (i % 2) * 32 + i % ROWS // 2
+
+
+kept(globals())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..compiled import kept
+
 ROUNDS = 4  # of signs and transforms; with two a single spike still shows at some dimensions
 
 
@@ -93,3 +95,6 @@ def quantise(rotated, planes, coefs):
         coefs[r, 0] = 2 * step
         coefs[r, 1] = 2 * low
         coefs[r, 2] = -total
+
+
+kept(globals())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..compiled import kept
 from ..kernels import seed
 
 _scan = seed("rabitq").scan
@@ -100,3 +101,6 @@ def insert(ids, dists, i, dist):
             ids[at], dists[at] = ids[at - 1], dists[at - 1]
             at -= 1
         ids[at], dists[at] = i, dist
+
+
+kept(globals())

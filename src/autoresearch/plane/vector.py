@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from .. import simd
+from ..compiled import kept
 from ..kernels import product
 from .plain import enter, estimate, in_order, insert
 
@@ -104,3 +105,6 @@ def _distance(q, vectors, i):
         wide = simd.convert(simd.f64x8, gap)
         sums = sums + wide * wide
     return np.float32(simd.reduce_add(sums))
+
+
+kept(globals())
