@@ -13,6 +13,9 @@ from hypothesis import settings
 from autoresearch.runner import lease
 from autoresearch.runner.pair import Runner
 
+# Tests compile what they test, and leave nothing in a user's folder; a name given is kept.
+os.environ.setdefault("AUTORESEARCH_CACHE", "")
+
 # No test asserts a time, and CI asks the same questions in every run.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

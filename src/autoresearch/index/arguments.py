@@ -55,7 +55,25 @@ def count(k: Any, name: str = "k", least: int = 1) -> int:
     return int(k)
 
 
-class Threaded:
+def limit(radius: Any) -> np.float32:
+    """`radius` as the number that scores are held against."""
+    if not isinstance(radius, (*_WHOLE, float, np.floating)) or radius != radius:
+        what = f"radius is {radius!r}, which no distance can be held against."
+        raise Refusal(what, "Give a number: of L2 it is squared, as distances are.")
+    return np.float32(radius)
+
+
+class Told:
+    """An index that says in one line what it is, as far as `_told` names it."""
+
+    _told: tuple[str, ...] = ("d", "ntotal")
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={getattr(self, name)}" for name in self._told)
+        return f"{type(self).__name__}({facts})"
+
+
+class Threaded(Told):
     """An index whose calls may use several threads: `num_threads` is checked when it is set."""
 
     _num_threads = 1

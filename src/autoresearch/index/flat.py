@@ -30,6 +30,10 @@ class _Flat(arguments.Threaded):
         self._parts: list[F32] = []
         self._packed: engine.Rows | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: vectors and settings; what was packed is packed anew."""
+        return vars(self) | {"_packed": None}
+
     @property
     def ntotal(self) -> int:
         return sum(map(len, self._parts))
@@ -95,8 +99,8 @@ class IndexFlatL2(_Flat):
         from .loops import distances
         from .ranges import in_range
 
-        q = arguments.vectors(q, self.d, "q")
-        return in_range(q, self.x, distances, lambda found: found < np.float32(radius))
+        q, near = arguments.vectors(q, self.d, "q"), arguments.limit(radius)
+        return in_range(q, self.x, distances, lambda found: found < near)
 
 
 class IndexFlatIP(_Flat):
@@ -152,5 +156,5 @@ class IndexFlatIP(_Flat):
         from .loops import products
         from .ranges import in_range
 
-        q = arguments.vectors(q, self.d, "q")
-        return in_range(q, self.x, products, lambda found: found > np.float32(radius))
+        q, near = arguments.vectors(q, self.d, "q"), arguments.limit(radius)
+        return in_range(q, self.x, products, lambda found: found > near)

@@ -40,6 +40,7 @@ class Inverted(ABC, arguments.Threaded):
     """An index of lists; subclasses say what a list holds."""
 
     kind = ""
+    _told = ("d", "nlist", "nprobe", "ntotal")
     missing = np.float32(np.inf)
 
     def __init__(self, d: int, nlist: int | None, seed: int) -> None:
@@ -59,6 +60,10 @@ class Inverted(ABC, arguments.Threaded):
     @max_codes.setter
     def max_codes(self, most: Any) -> None:
         self._max_codes = arguments.count(most, "max_codes", least=0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: a route holds compiled loops, and is made when it is needed."""
+        return vars(self) | {"_route": None}
 
     # What it holds
 

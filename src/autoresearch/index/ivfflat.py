@@ -138,10 +138,10 @@ class IndexIVFFlat(Inverted):
         from .loops import distances
         from .ranges import in_range
 
-        q, held = arguments.vectors(q, self.d, "q"), self.lists
+        q, near = arguments.vectors(q, self.d, "q"), arguments.limit(radius)
+        held = self.lists
         bounds = np.stack([held.offsets[:-1], held.offsets[1:]], 1)
         spans = (bounds[row].tolist() for row in self._read(q, held, self.num_threads).lists)
-        near = np.float32(radius)
         limits, found, places = in_range(q, held.vectors, distances, lambda s: s < near, spans)
         return limits, found, held.ids[places]
 

@@ -34,6 +34,7 @@ class IndexIVFPQ(Inverted):
     """
 
     kind = "ivf-pq"
+    _told = ("d", "nlist", "nprobe", "M", "nbits", "ntotal")
 
     def __init__(
         self, d: int, nlist: int | None = None, M: int = 16, nbits: int = 8, seed: int = 0
@@ -101,10 +102,11 @@ class IndexIVFPQ(Inverted):
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors of the lists probed at a squared distance below `radius`: limits
         i64[nq + 1], then distances and ids, those of query i from limits[i] on."""
-        q, held = arguments.vectors(q, self.d, "q"), self.lists
+        q, near = arguments.vectors(q, self.d, "q"), arguments.limit(radius)
+        held = self.lists
         probes = self._probes(q, held, self.max_codes, self.num_threads)
         rows = zip(q, probes.lists, probes.dists, strict=True)
-        found = [_within(held, *row, np.float32(radius)) for row in rows]
+        found = [_within(held, *row, near) for row in rows]
         limits = np.cumsum([0, *(len(ids) for _, ids in found)], dtype=np.int64)
         dists, ids = zip((np.empty(0, np.float32), np.empty(0, np.int64)), *found, strict=True)
         return limits, np.concatenate(dists), np.concatenate(ids)

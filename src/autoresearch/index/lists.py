@@ -123,6 +123,10 @@ class Lists:
     waiting: list[Part] = field(default_factory=list)
     _packing: Lock = field(default_factory=Lock)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: all packed, without what was derived from it."""
+        return Lists, (replace(self.ready()),)
+
     @property
     def total(self) -> int:
         return len(self.packed.ids) + sum(len(ids) for _, ids, _ in self.waiting)

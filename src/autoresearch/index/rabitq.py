@@ -39,7 +39,7 @@ class _State:
     held: Snapshot
 
 
-class IndexRaBitQ:
+class IndexRaBitQ(arguments.Told):
     """Nearest neighbours by one-bit codes (Gao and Long, SIGMOD 2024), queries of four bits.
 
     The `k * rerank_factor` least estimates of a query are compared by their true squared L2
@@ -55,13 +55,23 @@ class IndexRaBitQ:
     ) -> None:
         self.d = d = arguments.components(d)
         rerank_factor = arguments.count(rerank_factor, "rerank_factor")
-        self._kernels = registry.usable(kernels)
+        self._named, self._kernels = tuple(kernels), registry.usable(kernels)
         self._served = dispatch.Served()
         self._writing = Lock()
         self._frozen: _State | None = None
         self._centre: F32 | None = None
         self._room = _empty(d)
         self._state = _State(Basis("", d, seed, rerank_factor, 0), Snapshot(*_empty(d)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: who serves is found out where it is read."""
+        own = vars(self).items()
+        return {k: v for k, v in own if k not in ("_kernels", "_served", "_writing", "_room")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._kernels, self._served = registry.usable(self._named), dispatch.Served()
+        self._writing, self._room = Lock(), self._state.held.arrays()
 
     # What it holds
 
@@ -177,7 +187,10 @@ class IndexRaBitQ:
         return ScanRequest(held, x, planes, coefs, k, kept)
 
     def _at(self, consistency: Consistency) -> _State:
-        if consistency is not Consistency.FROZEN:
+        if consistency not in list(Consistency):
+            what = f"consistency is {consistency!r}."
+            raise Refusal(what, f"Choose one of {', '.join(Consistency)}.")
+        if consistency != Consistency.FROZEN:
             return self._state
         if self._frozen is None:
             raise Refusal("No generation of this index is frozen.", "Call freeze() first.")

@@ -28,8 +28,8 @@ def failed(caps: KernelCaps, ask: Ask) -> str:
         return f"its min_batch is {caps.min_batch} and the batch has {ask.batch}"
     if ask.dim > caps.max_dim:
         return f"its max_dim is {caps.max_dim} and the index has {ask.dim}"
-    if ask.consistency is not Consistency.EVENTUAL and not caps.deterministic:
-        return f"it is not deterministic, which {ask.consistency.value} requires"
+    if ask.consistency != Consistency.EVENTUAL and not caps.deterministic:
+        return f"it is not deterministic, which {ask.consistency} requires"
     return ""
 
 

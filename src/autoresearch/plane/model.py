@@ -85,6 +85,10 @@ class Snapshot:
         for array in self.arrays():
             array.flags.writeable = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: kernels lay out anew what they need."""
+        return Snapshot, self.arrays()
+
     def arrays(self) -> tuple[NDArray[Any], ...]:
         return self.codes, self.squares, self.scales, self.ones, self.vectors
 
