@@ -39,7 +39,7 @@ def kept(names: Mapping[str, Any]) -> None:
     _ready()
     for value in names.values():
         if isinstance(value, Dispatcher):
-            value._cache = Kept(value.py_func)
+            vars(value)["_cache"] = Kept(value.py_func)
 
 
 @cache
@@ -48,7 +48,7 @@ def _ready() -> None:
     for both: no two processes may count from the same number."""
     from numba.core import bytecode, event
 
-    class Counting(event.Listener):  # type: ignore[misc]
+    class Counting(event.Listener):
         def on_start(self, _: Any) -> None:
             _depth.now += 1
 
@@ -56,7 +56,7 @@ def _ready() -> None:
             _depth.now -= 1
 
     bytecode.FunctionIdentity._unique_ids = itertools.count(secrets.randbits(62))
-    event.register("numba:compile", Counting())
+    event.register("numba:compile", Counting())  # type: ignore[no-untyped-call]
 
 
 class _Depth:
@@ -91,7 +91,8 @@ class Kept:
             data = path.read_bytes()
             if hashlib.sha256(data[SUM:]).digest() != data[:SUM]:
                 return None
-            return CompileResult._rebuild(context, *pickle.loads(data[SUM:]))
+            parts = pickle.loads(data[SUM:])
+            return CompileResult._rebuild(context, *parts)  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001 - a file of whatever age and origin may raise anything
             return None
 
@@ -104,7 +105,7 @@ class Kept:
             return
         spare = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            data = dumps(result._reduce())
+            data = dumps(result._reduce())  # type: ignore[no-untyped-call]
             spare.write_bytes(hashlib.sha256(data).digest() + data)
             spare.replace(path)
         except Exception:  # noqa: BLE001 - a full disk, or what cannot be pickled

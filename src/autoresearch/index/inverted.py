@@ -40,7 +40,7 @@ class Inverted(ABC, arguments.Threaded):
     """An index of lists; subclasses say what a list holds."""
 
     kind = ""
-    _told = ("d", "nlist", "nprobe", "ntotal")
+    _told: tuple[str, ...] = ("d", "nlist", "nprobe", "ntotal")
     missing = np.float32(np.inf)
 
     def __init__(self, d: int, nlist: int | None, seed: int) -> None:
