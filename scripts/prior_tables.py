@@ -235,7 +235,7 @@ def main() -> int:
     parser.add_argument("--spaces", type=Path, default=ROOT / "spaces")
     parser.add_argument("--left-out", choices=LEFT_OUT, action="append")
     parser.add_argument("--target", help="only spaces of this target")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=run.MOST)
     parser.add_argument("--write", action="store_true", help="into docs/prior.md")
     options = parser.parse_args()

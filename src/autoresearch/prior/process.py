@@ -30,9 +30,9 @@ JOINT = (0.3, 0.5, 0.7, 0.9, 1.0)  # share of a knob's effect that hangs on the 
 NOISE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # of the variance of settings
 LEAST = 1e-3  # variance of one measurement: 3 % of its time
 SPREAD = 2.0  # a place may differ from the others more than few of them do from each other
-USUAL = 0.05  # variance of settings, the same for any kernel
+USUAL = 0.024  # variance of settings, the same for any kernel; `OWN` comes on top
 PULL = 0.2  # ln of the time that changing all knobs costs
-OWN = 0.6  # of the variance of settings, that a place shares with no other
+OWN = 2.4  # times the variance of settings, that a place shares with no other
 
 
 @dataclass(frozen=True)
