@@ -23,7 +23,7 @@ from fake import SEED, TOY, FakeRunner
 from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
-from autoresearch.runner import builds, driver, judge, layout, lease
+from autoresearch.runner import builds, driver, judge, layout, lease, worker
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
@@ -395,6 +395,26 @@ def test_a_builder_does_not_fill_the_disk(
     laid.drop()
     assert not laid.cache.exists()
     assert build(tmp_path).cache.is_dir()
+
+
+def test_where_one_operation_lies_says_nothing_of_the_next() -> None:
+    made = case("weigh")
+    views = [made.regions["each"].views(image) for image in made.images]
+    for name in ("x_at", "total_at"):
+        first, second = (np.diff(view[name][:, 0]).tolist() for view in views)
+        assert first != second
+
+
+def test_where_one_array_is_mapped_says_nothing_of_the_others() -> None:
+    stage = judge.Stage([case("weigh")], np.random.default_rng(3))
+    fds = stage.descriptors()
+    apart = set()
+    for _ in range(2):
+        arrays = worker.Space(*fds).inputs(stage.plan()[0])
+        apart.add(arrays["x_at"].ctypes.data - arrays["x"].ctypes.data)
+    for fd in fds:
+        os.close(fd)
+    assert len(apart) == 2 and min(map(abs, apart)) > 1 << 24
 
 
 # A stage's shared memory
