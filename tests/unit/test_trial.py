@@ -304,6 +304,14 @@ def test_advice_fits_its_line_of_the_block(toy: Toy, verdict: str) -> None:
     assert rows.advised(trial, path).result.next == whole
 
 
+def test_advice_that_would_be_cut_is_shorter_and_whole(toy: Toy) -> None:
+    path = "somewhere/deep/in/a/repository/targets/posting_intersect/kernels.py"
+    blank = rows.blank(toy.session(), "trial")
+    trial = replace(blank, result=replace(blank.result, verdict="refused", commit="3f9c2ab41d04"))
+    told = "fix what reason names; `git show 3f9c2ab41d04` has your text"
+    assert rows.advised(trial, path).result.next == told
+
+
 def test_measuring_has_a_deadline(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.baseline()
     monkeypatch.setattr(FakeRunner, "pair_s", 200.0)
