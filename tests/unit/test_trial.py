@@ -14,6 +14,7 @@ from fake import UNSEEN, FakeRunner, Toy, kernel, said
 from autoresearch import check, experiment, overview, rows, session
 from autoresearch.errors import Refusal
 from autoresearch.ledger import Ledger
+from autoresearch.runner import lease
 from autoresearch.runner.builds import Build
 from autoresearch.runner.normal import null_variant
 from autoresearch.runner.pair import INCUMBENT, ArmFault, Measured
@@ -302,6 +303,28 @@ def test_advice_fits_its_line_of_the_block(toy: Toy, verdict: str) -> None:
     trial = replace(blank, result=replace(blank.result, verdict=verdict, commit=commit))
     whole = rows.NEXT[verdict].format(name="toy", commit=commit, path=path, digest=trial.digest)
     assert rows.advised(trial, path).result.next == whole
+
+
+def test_the_same_code_that_waits_twice_is_measured_once(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one text has as many chances of a lucky measurement as there are commands waiting."""
+    toy.baseline()
+    held, first = lease.held, []
+
+    @contextmanager
+    def waits(*given: Any) -> Iterator[None]:
+        if not first:
+            first.append("")
+            first.append(toy.trial(kernel(0.9)).trial.id)
+        with held(*given):
+            yield
+
+    monkeypatch.setattr(lease, "held", waits)
+    assert toy.trial(kernel(0.9)).repeated == first[1]
+    assert toy.rows() == [("baseline", "baseline"), ("trial", "revert")]
+    assert toy.kernels.read_bytes() == kernel()
+    assert list((toy.session().ledger.folder / "running").glob("*.json")) == []
 
 
 def test_advice_that_would_be_cut_is_shorter_and_whole(toy: Toy) -> None:
