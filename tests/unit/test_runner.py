@@ -23,7 +23,7 @@ from fake import SEED, TOY, FakeRunner
 from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
-from autoresearch.runner import builds, driver, judge, layout, lease, worker
+from autoresearch.runner import builds, driver, judge, layout, lease, pair, worker
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
@@ -415,6 +415,14 @@ def test_where_one_array_is_mapped_says_nothing_of_the_others() -> None:
     for fd in fds:
         os.close(fd)
     assert len(apart) == 2 and min(map(abs, apart)) > 1 << 24
+
+
+@pytest.mark.parametrize("call", [0, 3])
+def test_one_long_call_counts_as_preparation(call: int) -> None:
+    calls = np.full((2, 9, 1), 100.0)
+    calls[1, call] = 700.0
+    first, rounds = calls[:, 0], calls[:, 1:]
+    assert pair._beyond_the_usual(first, rounds).tolist() == [[0.0], [600.0]]
 
 
 # A stage's shared memory

@@ -350,7 +350,22 @@ def test_work_may_not_hide_in_prepare(toy: Toy, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(FakeRunner, "measure", slow)
     result = toy.trial(kernel(1.2)).trial.result
-    assert result.verdict == "timeout" and "prepare took 200 ms" in result.reason
+    assert result.verdict == "timeout" and "preparing took 200 ms" in result.reason
+
+
+def test_a_disturbed_pair_blames_no_prepare(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, seen = FakeRunner.measure, []
+
+    def disturbed(self: FakeRunner, *args: Any) -> Measured:
+        seen.append(found := measure(self, *args))
+        if len(seen) > 1:
+            return found
+        void = replace(found.pair, void="waiting for a core")
+        return replace(found, pair=void, prepare_ns=np.array([[1e6] * 3, [2e8] * 3]))
+
+    toy.baseline()
+    monkeypatch.setattr(FakeRunner, "measure", disturbed)
+    assert toy.trial(kernel(1.2)).trial.result.verdict == "keep"
 
 
 # A/A trials and audits
