@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import runpy
@@ -16,9 +17,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from fake import SEED, TOY, FakeRunner
+from numba.core import caching
 
 from autoresearch import draw
 from autoresearch.errors import Refusal
@@ -423,6 +426,20 @@ def test_one_long_call_counts_as_preparation(call: int) -> None:
     calls[1, call] = 700.0
     first, rounds = calls[:, 0], calls[:, 1:]
     assert pair._beyond_the_usual(first, rounds).tolist() == [[0.0], [600.0]]
+
+
+def test_a_constant_too_large_to_cache_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [worker.Locator])
+    text = "import numpy as np\nBIG = np.zeros(1 << 18)\ndef get(i):\n    return BIG[i]\n"
+    (tmp_path / "large.py").write_text(text)
+    (tmp_path / "cache").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    function = numba.njit(importlib.import_module("large").get)
+    function.enable_caching()
+    with pytest.raises(TypeError, match="make it in prepare"):
+        function.compile((numba.types.int64,))
 
 
 # A stage's shared memory

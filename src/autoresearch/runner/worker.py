@@ -53,6 +53,12 @@ class Locator(caching._CacheLocator):
     def get_disambiguator(self) -> str:
         return str(self.line)
 
+    @property
+    def _py_file(self) -> str:
+        """numba asks for it only to say what it cannot cache."""
+        what = "a kernel refers to no array of more than a megabyte: make it in prepare"
+        raise TypeError(what)
+
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Locator:
         return cls(py_func, py_file)
