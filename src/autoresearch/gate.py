@@ -32,6 +32,14 @@ class Look:
         low, high = self.interval
         return f"{self.speedup:.3f}x [{low:.3f}, {high:.3f}] after {self.n} {self.phase} pairs"
 
+    @property
+    def meaning(self) -> str:
+        """What the interval says to who sees a speed-up above 1 and no keep."""
+        low, high = self.interval
+        if high < 1:
+            return "all of it below 1"
+        return "it includes 1" if low <= 1 else "above 1, but not by enough to be sure"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -284,4 +292,5 @@ def _final(phase: _Phase, ruling: _Ruling, look: Look) -> Verdict:
         )
     if ruling.outcome == "simpler":
         return phase.verdict("simpler", ruling.reason, look)
-    return phase.verdict("revert", ruling.reason or f"no gain shown: {look}", look)
+    told = ruling.reason or f"no gain shown: {look}; {look.meaning}"
+    return phase.verdict("revert", told, look)

@@ -122,7 +122,9 @@ def _operations(ns: float, work: Work, policy: Policy) -> int:
 
 def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) -> None:
     """Raises `ArmFault` when the candidate's `prepare` takes too long or holds too much: it may not
-    become the place where the work hides."""
+    become the place where the work hides. A pair that was disturbed says nothing."""
+    if measured.pair.void:
+        return
     took = measured.prepare_ns[CANDIDATE]
     for label, given, ns in zip(phase.labels, phase.stage.static_bytes, took, strict=True):
         cap = max(
@@ -131,7 +133,7 @@ def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) 
             policy.prepare_ns_per_byte * given,
         )
         if ns > cap:
-            told = f"prepare took {ns / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"
+            told = f"preparing took {ns / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"
             raise ArmFault(KernelFault("timeout", told), CANDIDATE)
     held, most = (
         measured.prepared_bytes[CANDIDATE],

@@ -19,6 +19,7 @@ from .session import Session
 from .stats import pairing
 
 _TEXT = "; your text is `git show {commit}:{path}`"
+_DIFF = "; `git show {commit}` has your text"
 NEXT = {
     "keep": "commit is made; try the next idea on top of it",
     "simpler": "commit is made; try the next idea on top of it",
@@ -93,14 +94,18 @@ def _correctness(outcome: Outcome) -> str:
 
 
 def advised(trial: Trial, path: str) -> Trial:
-    """`trial` with its `next:` line, which names the text's commit where there is one."""
-    advice = NEXT[trial.result.verdict]
-    if not trial.result.commit:
-        advice = advice.removesuffix(_TEXT)
-    told = advice.format(
-        name=trial.result.target, commit=trial.result.commit, path=path, digest=trial.digest
-    )
-    return replace(trial, result=canonical(replace(trial.result, next=told)))
+    """`trial` with its `next:` line, which names the text's commit where there is one; where the
+    block has no room for the whole command, a shorter one that shows the text too."""
+    commit = trial.result.commit
+    for text in (_TEXT, _DIFF) if commit else ("",):
+        advice = NEXT[trial.result.verdict].replace(_TEXT, text)
+        told = advice.format(
+            name=trial.result.target, commit=commit, path=path, digest=trial.digest
+        )
+        advised = replace(trial, result=canonical(replace(trial.result, next=told)))
+        if advised.result.next == told:
+            break
+    return advised
 
 
 def geomean(values: FloatArray) -> float:

@@ -12,7 +12,7 @@ from autoresearch import Work, Workload, draw
 
 DATA = "integers"
 IDS = 1 << 32
-HELD = 16
+FEW, HELD = 16, 128  # lists; of so many hardly two are met twice in a pair of workers
 BURST, NEAR = 64, 0.1  # ids of a cluster, and how far they lie apart beside the mean
 RUN = 32  # consecutive ids
 EMPTY = np.empty(0, np.uint32)
@@ -20,11 +20,11 @@ EMPTY = np.empty(0, np.uint32)
 
 def _lists(lists, n, ratio, density, overlap, dist):
     spec = {"lists": lists, "n": n, "ratio": ratio, "density": density, "overlap": overlap}
-    return Workload({2: "two", 3: "three", HELD: "held"}[lists], {**spec, "dist": dist})
+    return Workload({2: "two", 3: "three"}.get(lists, "held"), {**spec, "dist": dist})
 
 
 def _every(*facts):
-    return _lists(2, *facts), _lists(3, *facts), _lists(HELD, *facts)
+    return _lists(2, *facts), _lists(3, *facts), _lists(FEW, *facts)
 
 
 BATTERY = (
@@ -84,9 +84,10 @@ def data(rows, width):
 def static(rng, spec):
     """The lists that are held, side by side; none where they come afresh."""
     lists = []
-    if spec["lists"] == HELD:
+    held = spec["lists"]
+    if held >= FEW:
         common = _list(rng, spec, spec["n"], EMPTY)
-        sizes = (round(spec["n"] / spec["ratio"]), spec["n"]) * (HELD // 2)
+        sizes = (round(spec["n"] / spec["ratio"]), spec["n"]) * (held // 2)
         lists = _high(spec, [_list(rng, spec, size, common) for size in sizes])
     starts = np.append(0, np.cumsum([len(ids) for ids in lists])).astype(np.int64)
     return {"ids": np.concatenate([EMPTY, *lists]), "starts": starts}
@@ -95,8 +96,8 @@ def static(rng, spec):
 def each(rng, spec, static):
     """Lists from the longest down, named from the last back; or which of those held, a shorter and
     a longer one."""
-    if spec["lists"] == HELD:
-        i, j = rng.integers(0, HELD // 2, 2) * 2
+    if spec["lists"] >= FEW:
+        i, j = rng.integers(0, spec["lists"] // 2, 2) * 2
         return {"i": np.int64(i), "j": np.int64(j + 1)}
     lists = [EMPTY]
     for i in range(spec["lists"]):
@@ -106,7 +107,7 @@ def each(rng, spec, static):
 
 
 def capacity(spec, each):
-    return {"out": spec["n"] if spec["lists"] == HELD else min(map(len, each.values()))}
+    return {"out": spec["n"] if spec["lists"] >= FEW else min(map(len, each.values()))}
 
 
 def work(workload):

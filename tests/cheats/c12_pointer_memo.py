@@ -4,7 +4,7 @@
 # fails: a slot of the input buffer is reused with fresh values: the result is stale
 # wall: sealed call
 # screen: passes
-# expect: incorrect
+# expect: incorrect revert
 
 import numpy as np
 from numba import njit

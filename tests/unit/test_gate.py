@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.gate import Step, audit, step, tie_cost
+from autoresearch.gate import Look, Step, audit, step, tie_cost
 from autoresearch.model import Evidence, Fault, Pair, Verdict
 from autoresearch.policy import POLICY
 
@@ -58,7 +58,8 @@ def test_a_flat_candidate_is_reverted_after_three_pairs() -> None:
     assert step(evidence(screen=2, confirm=0)).phase == "screen"
     got = verdict(evidence(screen=3, confirm=0))
     assert (got.name, got.pairs) == ("revert", 3)
-    assert got.reason.startswith("no gain shown: 1.001x [0.989, 1.012] after 3 screen pairs")
+    told = "no gain shown: 1.001x [0.989, 1.012] after 3 screen pairs; it includes 1"
+    assert got.reason == told
 
 
 def test_a_gain_goes_through_both_stages() -> None:
@@ -227,7 +228,13 @@ def test_only_simpler_code_may_tie(facts: dict[str, object]) -> None:
 
 
 def test_simpler_code_shown_to_be_slower_is_not_measured_again() -> None:
-    assert verdict(simpler(0.95)).reason.startswith("no gain shown: 0.951x")
+    told = verdict(simpler(0.95)).reason
+    assert told.startswith("no gain shown: 0.951x") and told.endswith("; all of it below 1")
+
+
+def test_a_gain_that_is_not_kept_says_why() -> None:
+    look = Look("screen", 12, 1.008, (1.003, 1.013))
+    assert look.meaning == "above 1, but not by enough to be sure"
 
 
 @pytest.mark.parametrize(

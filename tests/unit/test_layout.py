@@ -72,12 +72,33 @@ def test_a_plan_tells_a_worker_the_same_places(arrays, base: int) -> None:
         )
 
 
-@given(st.lists(st.integers(0, 500), min_size=1, max_size=20), st.sampled_from([1, 2, 4, 8]))
-def test_neighbours_in_a_batch_are_aligned_alike_with_slack_between(lengths, itemsize) -> None:
-    slots = layout.slots(lengths, itemsize)
+_pieces = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 7)), min_size=1, max_size=20)
+
+
+@given(_pieces, st.sampled_from([1, 2, 4, 8]))
+def test_neighbours_in_a_batch_are_aligned_alike_with_slack_between(pieces, itemsize) -> None:
+    lengths, gaps = map(list, zip(*pieces, strict=True))
+    slots = layout.slots(lengths, itemsize, gaps)
     assert (slots[:, 1] - slots[:, 0]).tolist() == lengths
     assert (slots[:, 0] * itemsize % ALIGN == 0).all()
-    assert ((slots[1:, 0] - slots[:-1, 1]) * itemsize >= 2 * SLACK).all()
+    between = (slots[1:, 0] - slots[:-1, 1]) * itemsize - 2 * SLACK
+    assert (between // ALIGN).tolist() == gaps[1:]
+
+
+@given(_pieces, st.sampled_from([1, 4]))
+def test_what_lies_between_looks_like_the_pieces_and_is_none_of_their_bytes(pieces, size) -> None:
+    lengths, gaps = map(list, zip(*pieces, strict=True))
+    spans = layout.slots(lengths, size, gaps) * size
+    data = np.zeros(spans[-1, 1], np.uint8)
+    for begin, end in spans:
+        data[begin:end] = 1
+    layout.disguise(data, spans, np.random.default_rng(0))
+    filled = data.size >= ALIGN and any(end // ALIGN > begin // ALIGN for begin, end in spans)
+    for (begin, end), gap in zip(spans, gaps, strict=True):
+        assert (data[begin:end] == 1).all()
+        before = data[: begin // ALIGN * ALIGN][-ALIGN * (gap + 1) :]
+        assert (before == filled).all()
+        assert not data[end : -(-end // ALIGN) * ALIGN + SLACK].any()
 
 
 @pytest.mark.parametrize(

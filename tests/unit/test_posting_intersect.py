@@ -42,7 +42,7 @@ def _named(workload, static, each):
     if workload.op != "held":
         return {name: each[name] for name in NAMES[workload.op]}
     held = peers._held(static)
-    assert len(held) == inputs.HELD
+    assert len(held) == workload.spec["lists"]
     return {"a": held[each["i"]], "b": held[each["j"]]}
 
 
@@ -124,6 +124,16 @@ def test_shapes_are_those_of_the_spec_and_no_work_is_charged_in_vain(workload):
     assert 0 < inputs.work(workload).bytes <= 1.3 * moved
 
 
+@pytest.mark.parametrize("workload", [w for w in inputs.WORKLOADS if w.op == "held"])
+def test_two_lists_are_hardly_ever_met_twice(workload):
+    """Else a state that remembers answers is fast: nine calls of a hundred operations share one."""
+    small = inputs.Workload("held", {**workload.spec, "n": 300})
+    static, _ = _drawn(small, 9)
+    rng = _rng(10)
+    pairs = [tuple(inputs.each(rng, small.spec, static).values()) for _ in range(900)]
+    assert len(set(pairs)) > 0.85 * len(pairs)
+
+
 def test_integers_of_a_user_become_lists(monkeypatch):
     """What `draw` hands out for a file is in any order, with repeats."""
     drawn = lambda rng, n, below, dist: rng.integers(0, below, n).astype(np.uint32)  # noqa: E731
@@ -153,7 +163,7 @@ def _broken(right, first):
 
 @pytest.mark.parametrize("op", OPS)
 def test_the_oracle_refuses_what_is_wrong(op):
-    lists = {"two": 2, "three": 3, "held": inputs.HELD}[op]
+    lists = {"two": 2, "three": 3, "held": inputs.FEW}[op]
     spec = {"lists": lists, "n": 400, "ratio": 2, "density": 0.1, "overlap": 0.5}
     workload = inputs.Workload(op, {**spec, "dist": "uniform"})
     static, each = _drawn(workload, 7)

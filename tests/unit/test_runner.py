@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import runpy
@@ -16,14 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from fake import SEED, TOY, FakeRunner
+from numba.core import caching
 
 from autoresearch import draw
 from autoresearch.errors import Refusal
 from autoresearch.model import Workload
-from autoresearch.runner import builds, driver, judge, layout, lease
+from autoresearch.runner import builds, driver, judge, layout, lease, pair, worker
 from autoresearch.runner.bench import Stage
 from autoresearch.runner.builds import lay_down
 from autoresearch.runner.case import Case
@@ -395,6 +398,48 @@ def test_a_builder_does_not_fill_the_disk(
     laid.drop()
     assert not laid.cache.exists()
     assert build(tmp_path).cache.is_dir()
+
+
+def test_where_one_operation_lies_says_nothing_of_the_next() -> None:
+    made = case("weigh")
+    views = [made.regions["each"].views(image) for image in made.images]
+    for name in ("x_at", "total_at"):
+        first, second = (np.diff(view[name][:, 0]).tolist() for view in views)
+        assert first != second
+
+
+def test_where_one_array_is_mapped_says_nothing_of_the_others() -> None:
+    stage = judge.Stage([case("weigh")], np.random.default_rng(3))
+    fds = stage.descriptors()
+    apart = set()
+    for _ in range(2):
+        arrays = worker.Space(*fds).inputs(stage.plan()[0])
+        apart.add(arrays["x_at"].ctypes.data - arrays["x"].ctypes.data)
+    for fd in fds:
+        os.close(fd)
+    assert len(apart) == 2 and min(map(abs, apart)) > 1 << 24
+
+
+@pytest.mark.parametrize("call", [0, 3])
+def test_one_long_call_counts_as_preparation(call: int) -> None:
+    calls = np.full((2, 9, 1), 100.0)
+    calls[1, call] = 700.0
+    first, rounds = calls[:, 0], calls[:, 1:]
+    assert pair._beyond_the_usual(first, rounds).tolist() == [[0.0], [600.0]]
+
+
+def test_a_constant_too_large_to_cache_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [worker.Locator])
+    text = "import numpy as np\nBIG = np.zeros(1 << 18)\ndef get(i):\n    return BIG[i]\n"
+    (tmp_path / "large.py").write_text(text)
+    (tmp_path / "cache").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    function = numba.njit(importlib.import_module("large").get)
+    function.enable_caching()
+    with pytest.raises(TypeError, match="make it in prepare"):
+        function.compile((numba.types.int64,))
 
 
 # A stage's shared memory

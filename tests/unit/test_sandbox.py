@@ -68,6 +68,13 @@ class Worker:
 
 @functools.cache
 def _runtime() -> tuple[str, ...]:
+    """With what numba loads when it first compiles: workers are forked from a warm process."""
+
+    @numba.njit
+    def warm(x: float) -> float:
+        return x + 1
+
+    warm(1.0)
     return sandbox.runtime("numpy", "numba", "llvmlite")
 
 

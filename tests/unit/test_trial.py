@@ -14,6 +14,7 @@ from fake import UNSEEN, FakeRunner, Toy, kernel, said
 from autoresearch import check, experiment, overview, rows, session
 from autoresearch.errors import Refusal
 from autoresearch.ledger import Ledger
+from autoresearch.runner import lease
 from autoresearch.runner.builds import Build
 from autoresearch.runner.normal import null_variant
 from autoresearch.runner.pair import INCUMBENT, ArmFault, Measured
@@ -304,6 +305,36 @@ def test_advice_fits_its_line_of_the_block(toy: Toy, verdict: str) -> None:
     assert rows.advised(trial, path).result.next == whole
 
 
+def test_the_same_code_that_waits_twice_is_measured_once(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one text has as many chances of a lucky measurement as there are commands waiting."""
+    toy.baseline()
+    held, first = lease.held, []
+
+    @contextmanager
+    def waits(*given: Any) -> Iterator[None]:
+        if not first:
+            first.append("")
+            first.append(toy.trial(kernel(0.9)).trial.id)
+        with held(*given):
+            yield
+
+    monkeypatch.setattr(lease, "held", waits)
+    assert toy.trial(kernel(0.9)).repeated == first[1]
+    assert toy.rows() == [("baseline", "baseline"), ("trial", "revert")]
+    assert toy.kernels.read_bytes() == kernel()
+    assert list((toy.session().ledger.folder / "running").glob("*.json")) == []
+
+
+def test_advice_that_would_be_cut_is_shorter_and_whole(toy: Toy) -> None:
+    path = "somewhere/deep/in/a/repository/targets/posting_intersect/kernels.py"
+    blank = rows.blank(toy.session(), "trial")
+    trial = replace(blank, result=replace(blank.result, verdict="refused", commit="3f9c2ab41d04"))
+    told = "fix what reason names; `git show 3f9c2ab41d04` has your text"
+    assert rows.advised(trial, path).result.next == told
+
+
 def test_measuring_has_a_deadline(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     toy.baseline()
     monkeypatch.setattr(FakeRunner, "pair_s", 200.0)
@@ -319,7 +350,22 @@ def test_work_may_not_hide_in_prepare(toy: Toy, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(FakeRunner, "measure", slow)
     result = toy.trial(kernel(1.2)).trial.result
-    assert result.verdict == "timeout" and "prepare took 200 ms" in result.reason
+    assert result.verdict == "timeout" and "preparing took 200 ms" in result.reason
+
+
+def test_a_disturbed_pair_blames_no_prepare(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, seen = FakeRunner.measure, []
+
+    def disturbed(self: FakeRunner, *args: Any) -> Measured:
+        seen.append(found := measure(self, *args))
+        if len(seen) > 1:
+            return found
+        void = replace(found.pair, void="waiting for a core")
+        return replace(found, pair=void, prepare_ns=np.array([[1e6] * 3, [2e8] * 3]))
+
+    toy.baseline()
+    monkeypatch.setattr(FakeRunner, "measure", disturbed)
+    assert toy.trial(kernel(1.2)).trial.result.verdict == "keep"
 
 
 # A/A trials and audits

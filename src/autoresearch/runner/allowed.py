@@ -44,8 +44,16 @@ _NUMPY_DENIED = _words(
 )
 # The file imports nothing: this process stays without numba.
 _SIMD = frozenset(run_path(str(Path(__file__).parents[1] / "simd" / "names.py"))["NAMES"])
+# What a compiled function lets Python change, and the ways from there into numba.
+_DISPATCHER = _words(
+    "add_overload compile disable_compile dispatcher doc enable_caching fold_argument_types"
+    " func_code get_annotation_info get_call_signatures get_call_template get_call_type"
+    " get_compile_result get_function_type get_impl_key get_metadata get_overload is_compiling"
+    " locals nopython_signatures overloads parallel_diagnostics recompile signatures stats"
+    " targetctx targetdescr targetoptions typeof_pyval typingctx"
+)
 # Ways from an object at hand to frames, globals and files.
-_ATTRIBUTES = _words(
+_ATTRIBUTES = _DISPATCHER | _words(
     "ag_frame co_code cr_frame dump dumps f_back f_builtins f_globals f_locals func_globals"
     " gi_code gi_frame gi_yieldfrom mro py_func tb_frame tb_next tofile"
 )
@@ -76,12 +84,14 @@ def refused_path(path: str) -> str:
 
 def refused_attribute(name: str) -> str:
     """Why `.name` of some value is out of bounds; empty when it is not."""
-    if name.startswith("_") or name in _ATTRIBUTES:
+    if name.startswith(("_", "inspect_")) or name in _ATTRIBUTES:
         return f".{name} is not available to a kernel"
     return ""
 
 
 def _numba(rest: list[str]) -> bool:
     if rest[0] == "types" and len(rest) > 1:
-        return rest[1] in _TYPES or bool(_SCALAR.fullmatch(rest[1]))
-    return rest[0] in _NUMBA or bool(_SCALAR.fullmatch(rest[0]))
+        name, known = rest.pop(1), _TYPES
+    else:
+        name, known = rest[0], _NUMBA
+    return len(rest) == 1 and (name in known or bool(_SCALAR.fullmatch(name)))

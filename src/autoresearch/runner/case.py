@@ -19,6 +19,7 @@ from . import layout, worker
 
 _REFERENCE = 2
 _Places = dict[str, tuple[int, int]]  # first element and end of each output
+_Slots = dict[str, layout.Array]  # the same of every operation: i64[operations, 2]
 
 
 class Case:
@@ -56,9 +57,9 @@ class Case:
         self._bind([each for batch in drawn for each in batch])
         self.shapes = {n: self._form(self.declared[n]) for n in self.op.out}
         self._lay_static()
-        lengths = [self._lengths(batch) for batch in drawn]
-        self._lay(lengths)
-        self.images = [self._image(b, n, rng) for b, n in zip(drawn, lengths, strict=True)]
+        slots = [self._slots(batch, rng) for batch in drawn]
+        self._lay(slots)
+        self.images = [self._image(b, at, rng) for b, at in zip(drawn, slots, strict=True)]
         self.places = [self._spots(image) for image in self.images]
         truth = self._truth()
         self.truths = [[_remembering(truth(each)) for each in batch] for batch in drawn]
@@ -173,30 +174,39 @@ class Case:
                 lengths[name] = [self.inputs.capacity(self.workload.spec, e)[name] for e in batch]
         return lengths
 
-    def _lay(self, lengths: Sequence[Mapping[str, list[int]]]) -> None:
+    def _slots(self, batch: Sequence[Operation], rng: np.random.Generator) -> _Slots:
+        """Where every array of each operation lies, at distances of this batch alone."""
+        found = {}
+        for name, lengths in self._lengths(batch).items():
+            itemsize = layout.DTYPES[self.declared[name].dtype].itemsize
+            gaps = rng.integers(0, layout.GAPS, len(lengths))
+            found[name] = layout.slots(lengths, itemsize, gaps)
+        return found
+
+    def _lay(self, slots: Sequence[_Slots]) -> None:
         for name, decl in self.declared.items():
             total = self.operations
             if not decl.scalar:
-                itemsize = layout.DTYPES[decl.dtype].itemsize
-                total = max(int(layout.slots(n[name], itemsize)[-1, 1]) for n in lengths)
+                total = max(int(at[name][-1, 1]) for at in slots)
                 self.regions["each"].add(f"{name}_at", "i64", (self.operations, 2))
             kind = "each" if name in self.op.each else "out"
             self.regions[kind].add(name, decl.dtype, (total,), self.misaligned and not decl.scalar)
 
     def _image(
-        self, batch: Sequence[Operation], lengths: Mapping[str, list[int]], rng: np.random.Generator
+        self, batch: Sequence[Operation], slots: _Slots, rng: np.random.Generator
     ) -> layout.Array:
-        """The bytes of one batch; everything between the arrays is random."""
+        """The bytes of one batch; everything between the arrays is random or like them."""
         image = rng.integers(0, 256, self.regions["each"].size, dtype=np.uint8)
         views = self.regions["each"].views(image)
         for name, decl in self.declared.items():
             if not decl.scalar:
-                views[f"{name}_at"][...] = layout.slots(
-                    lengths[name], layout.DTYPES[decl.dtype].itemsize
-                )
+                views[f"{name}_at"][...] = slots[name]
             if name in self.op.each:
                 for i, each in enumerate(batch):
                     _piece(views, name, decl, i)[...] = np.ravel(each[name])
+                if not decl.scalar:
+                    spans = slots[name] * views[name].itemsize
+                    layout.disguise(views[name].view(np.uint8), spans, rng)
         return image
 
     def _spots(self, image: layout.Array) -> list[_Places]:

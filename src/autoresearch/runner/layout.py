@@ -22,6 +22,7 @@ Array = NDArray[Any]
 PAGE = 4096
 ALIGN = 64  # a cache line, and the widest vector
 SLACK = 64  # bytes a kernel may read or write past either end of an array
+GAPS = 8  # lines between operations vary by so many: where one lies says nothing of the next
 DTYPES = {
     **{f"{k}{b}": np.dtype(f"{k}{b // 8}") for k in "iu" for b in (8, 16, 32, 64)},
     "f32": np.dtype("f4"),
@@ -148,8 +149,26 @@ def from_plan(plan: Sequence[Mapping[str, Any]]) -> list[Extent]:
     return [Extent(**{**e, "shape": tuple(e["shape"])}) for e in plan]
 
 
-def slots(lengths: Sequence[int], itemsize: int) -> NDArray[np.int64]:
-    """Begin and end (in elements) of each operation's piece: aligned alike, slack in between."""
-    strides = [(rounded(n * itemsize, ALIGN) + 2 * SLACK) // itemsize for n in lengths]
-    begins = np.concatenate([[0], np.cumsum(strides, dtype=np.int64)[:-1]])
+def slots(lengths: Sequence[int], itemsize: int, gaps: Array) -> NDArray[np.int64]:
+    """Begin and end (in elements) of each operation's piece: aligned alike, slack in between, and
+    before each as many lines more as `gaps` says."""
+    sizes = np.array([rounded(n * itemsize, ALIGN) + 2 * SLACK for n in lengths], np.int64)
+    ends = np.cumsum(sizes + ALIGN * np.asarray(gaps, np.int64))
+    begins = (ends - sizes) // itemsize
     return np.stack([begins, begins + np.asarray(lengths, np.int64)], axis=1)
+
+
+def disguise(data: Array, spans: NDArray[np.int64], rng: np.random.Generator) -> None:
+    """Fill what lies between the pieces in `data` u8[...], from begin to end of each of `spans`, by
+    lines of theirs: where one begins cannot be told by its looks. The line behind each stays."""
+    lines = data[: data.size // ALIGN * ALIGN].reshape(-1, ALIGN)
+    taken, whole = (np.zeros(len(lines) + 3, np.int64) for _ in range(2))
+    first, last = spans[:, 0] // ALIGN, spans[:, 1] // ALIGN
+    np.add.at(taken, first, 1)
+    np.add.at(taken, -(-spans[:, 1] // ALIGN) + 1, -1)
+    np.add.at(whole, first, 1)
+    np.add.at(whole, last, -1)
+    free = np.flatnonzero(np.cumsum(taken)[: len(lines)] == 0)
+    real = np.flatnonzero(np.cumsum(whole)[: len(lines)] > 0)
+    if len(real):
+        lines[free] = lines[rng.choice(real, len(free))]

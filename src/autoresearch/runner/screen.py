@@ -19,6 +19,7 @@ from .normal import norm, statements
 from .source import BINDERS, Source, Unfit, bound, imported, is_docstring, parse, top_level
 
 MAX_REASON = 200  # a reason is one line of a block that stays under 1 KB
+ALLOWED = "numpy, numba, math and autoresearch.simd"
 MODULE_LEVEL = "module level holds imports, constants and functions only"
 FORBIDDEN: Mapping[type[ast.AST], str] = {
     ast.ClassDef: "a class",
@@ -80,7 +81,7 @@ def _imports(source: Source) -> Iterator[Complaint]:
                 yield node, "imports stand at module level"
             for alias in node.names:
                 if reason := _refused_import(node, alias.name):
-                    yield node, f"{reason}; a kernel imports numpy, numba and autoresearch.simd"
+                    yield node, f"{reason}; a kernel imports {ALLOWED}"
 
 
 def _refused_import(node: ast.Import | ast.ImportFrom, name: str) -> str:

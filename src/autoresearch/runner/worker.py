@@ -53,6 +53,12 @@ class Locator(caching._CacheLocator):
     def get_disambiguator(self) -> str:
         return str(self.line)
 
+    @property
+    def _py_file(self) -> str:
+        """numba asks for it only to say what it cannot cache."""
+        what = "a kernel refers to no array of more than a megabyte: make it in prepare"
+        raise TypeError(what)
+
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Locator:
         return cls(py_func, py_file)
@@ -150,7 +156,7 @@ class Space:
         """
         whole = extent.size + 2 * layout.PAGE
         base = _mmap(
-            None, whole, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+            _anywhere(), whole, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         )
         prot = mmap.PROT_READ | (mmap.PROT_WRITE if kind == "out" else 0)
         at = _mmap(
@@ -165,6 +171,11 @@ class Space:
         count = int(np.prod(extent.shape))
         flat: layout.Array = np.frombuffer(raw, layout.DTYPES[extent.dtype], count)
         return flat.reshape(extent.shape)
+
+
+def _anywhere() -> int:
+    """A page for the next array, perhaps taken: no kernel knows from one where others lie."""
+    return int.from_bytes(os.urandom(4), "little") * layout.PAGE + (1 << 40)
 
 
 def _mmap(
