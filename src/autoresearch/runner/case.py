@@ -180,6 +180,7 @@ class Case:
         for name, lengths in self._lengths(batch).items():
             itemsize = layout.DTYPES[self.declared[name].dtype].itemsize
             gaps = rng.integers(0, layout.GAPS, len(lengths))
+            gaps[:1] = 0  # ahead of the first lie the margins, where a write is seen
             found[name] = layout.slots(lengths, itemsize, gaps)
         return found
 
