@@ -122,9 +122,19 @@ def _operations(ns: float, work: Work, policy: Policy) -> int:
 
 def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) -> None:
     """Raises `ArmFault` when the candidate's `prepare` takes too long or holds too much: it may not
-    become the place where the work hides. A pair that was disturbed says nothing."""
-    if measured.pair.void:
-        return
+    become the place where the work hides. What disturbs a pair takes time, and holds nothing."""
+    if not measured.pair.void:
+        _cap_time(phase, measured, known, policy)
+    held, most = (
+        measured.prepared_bytes[CANDIDATE],
+        policy.prepare_memory * known.held_bytes + SMALL,
+    )
+    if known.held_bytes and held > most:
+        told = f"prepared data takes {held / _MB:.0f} MB, {most / _MB:.0f} MB is allowed"
+        raise ArmFault(KernelFault("revert", told), CANDIDATE)
+
+
+def _cap_time(phase: Phase, measured: Measured, known: Known, policy: Policy) -> None:
     took = measured.prepare_ns[CANDIDATE]
     for label, given, ns in zip(phase.labels, phase.stage.static_bytes, took, strict=True):
         cap = max(
@@ -135,10 +145,3 @@ def cap_prepare(phase: Phase, measured: Measured, known: Known, policy: Policy) 
         if ns > cap:
             told = f"preparing took {ns / 1e6:.0f} ms for {label}, {cap / 1e6:.0f} ms is allowed"
             raise ArmFault(KernelFault("timeout", told), CANDIDATE)
-    held, most = (
-        measured.prepared_bytes[CANDIDATE],
-        policy.prepare_memory * known.held_bytes + SMALL,
-    )
-    if known.held_bytes and held > most:
-        told = f"prepared data takes {held / _MB:.0f} MB, {most / _MB:.0f} MB is allowed"
-        raise ArmFault(KernelFault("revert", told), CANDIDATE)

@@ -368,6 +368,22 @@ def test_a_disturbed_pair_blames_no_prepare(toy: Toy, monkeypatch: pytest.Monkey
     assert toy.trial(kernel(1.2)).trial.result.verdict == "keep"
 
 
+def test_a_disturbed_pair_still_shows_what_prepare_holds(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = FakeRunner.measure
+
+    def disturbed(self: FakeRunner, *args: Any) -> Measured:
+        found = measure(self, *args)
+        void = replace(found.pair, void="waiting for a core")
+        return replace(found, pair=void, prepared_bytes=(1 << 20, 1 << 34))
+
+    toy.baseline()
+    monkeypatch.setattr(FakeRunner, "measure", disturbed)
+    result = toy.trial(kernel(1.2)).trial.result
+    assert result.verdict == "revert" and "prepared data takes" in result.reason
+
+
 # A/A trials and audits
 
 

@@ -179,8 +179,7 @@ class Case:
         found = {}
         for name, lengths in self._lengths(batch).items():
             itemsize = layout.DTYPES[self.declared[name].dtype].itemsize
-            gaps = rng.integers(0, layout.GAPS, len(lengths))
-            gaps[:1] = 0  # ahead of the first lie the margins, where a write is seen
+            gaps = rng.integers(0, layout.GAPS, max(0, len(lengths) - 1))
             found[name] = layout.slots(lengths, itemsize, gaps)
         return found
 

@@ -151,9 +151,10 @@ def from_plan(plan: Sequence[Mapping[str, Any]]) -> list[Extent]:
 
 def slots(lengths: Sequence[int], itemsize: int, gaps: Array) -> NDArray[np.int64]:
     """Begin and end (in elements) of each operation's piece: aligned alike, slack in between, and
-    before each as many lines more as `gaps` says."""
+    as many lines more as `gaps` says. The first begins where the array does, behind its margin."""
     sizes = np.array([rounded(n * itemsize, ALIGN) + 2 * SLACK for n in lengths], np.int64)
-    ends = np.cumsum(sizes + ALIGN * np.asarray(gaps, np.int64))
+    ends = np.cumsum(sizes)
+    ends[1:] += ALIGN * np.cumsum(gaps, dtype=np.int64)
     begins = (ends - sizes) // itemsize
     return np.stack([begins, begins + np.asarray(lengths, np.int64)], axis=1)
 
