@@ -7,9 +7,8 @@ score, ranks the vectors of one query at one multiply-add a component.
 tile is full whenever a list is popular (the grouping of faiss/IndexIVFFlat's batched relatives).
 
 *Layout.* Vectors lie in blocks of LANES, transposed: panels[b, j, l] is component j of vector
-b * LANES + l, and panels[b, d, l] its squared length. A tile computes the products of up to ROWS
-queries and two blocks in registers, with no sum across lanes (a micro-kernel as in BLIS: Van Zee
-and van de Geijn, ACM TOMS 2015).
+b * LANES + l. A tile computes the scores of up to ROWS queries and two blocks in registers, with no
+sum across lanes (a micro-kernel as in BLIS: Van Zee and van de Geijn, ACM TOMS 2015).
 
 *Selection.* Each query has a pool with room for more than it wants. A score enters while it is
 below the query's limit; a full pool is cut to about the best, which lowers the limit (the reservoir
@@ -18,10 +17,7 @@ of faiss/impl/ResultHandler.h). Only what remains at the end is ordered.
 *Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries
 use them. A lone query reads every panel once: what it needs next is fetched a tile ahead, over the
 end of a list too, since lists are short and a hardware prefetcher starts anew with each.
-
-*Compilation.* What numba compiles apart is compiled again within each caller, so most functions are
-written out where they are called. Tiles are not: a loop over inlined code counts the references of
-its arrays, by atomic steps, at every turn, while a function of one loop does not count any.
+The fewer queries there are, the more sums of each are kept apart, to hide the latency of addition.
 """
 
 import numpy as np
@@ -40,28 +36,27 @@ STRETCH = KNOBS["stretch"][0]  # bytes of panels that pass over all queries
 SLACK = KNOBS["slack"][0]  # scores that a pool gathers before it is cut
 PLACES = 1 << 16  # of all pools together: so many queries at once as find room
 CANCELLED = np.float32(1 / 64)  # of |q|^2: a distance below it has lost six bits or more
-inlined = njit(inline="always")  # where it is called: a function apart is compiled with each caller
 
 
 # Layout
 
 
-@inlined
+@njit
 def pack(vectors):
-    """panels f32[blocks + 1, d + 1, LANES] of vectors f32[n, d]: components, and squared lengths.
+    """panels f32[blocks + 1, d, LANES] and norms f32[blocks + 1, LANES] of vectors f32[n, d].
 
     Pads are at distance inf; there is a block of them at the end, as tiles take two.
     """
     n, d = vectors.shape
     blocks = (n + LANES - 1) // LANES + 1
-    panels = np.empty((blocks, d + 1, LANES), np.float32)
-    for b in range(blocks):
-        for lane in range(LANES):
-            i = b * LANES + lane
-            for j in range(d):
-                panels[b, j, lane] = vectors[i, j] if i < n else 0
-            panels[b, d, lane] = squares(vectors, i * d, d) if i < n else np.inf
-    return panels
+    panels = np.zeros((blocks, d, LANES), np.float32)
+    norms = np.full((blocks, LANES), np.inf, np.float32)
+    for i in range(n):
+        b, lane = i // LANES, i % LANES
+        norms[b, lane] = squares(vectors, i * d, d)
+        for j in range(d):
+            panels[b, j, lane] = vectors[i, j]
+    return panels, norms
 
 
 @njit
@@ -74,63 +69,95 @@ def squares(x, at, d):
     return simd.reduce_add(total)
 
 
-@inlined
+@njit
 def gap(panels, place, q, at):
     """|q - x|^2 by subtraction, for the vector at a place: exact where the score cancels."""
     b, lane = place // LANES, place % LANES
     total = np.float32(0)
-    for j in range(panels.shape[1] - 1):
+    for j in range(panels.shape[1]):
         apart = simd.load(np.float32, q, at + j) - panels[b, j, lane]
         total += apart * apart
     return total
 
 
-# Selection: a pool for each query, `size` long, in values f32[PLACES] and places i32[PLACES]; how
-# full it is in counts i64[...] and what enters in limits f32[...]
+# Selection: pools is (values f32[rows, size], places i32[rows, size], counts i64[rows],
+# limits f32[rows]), a row for each query
 
 
-@inlined
+@njit
+def empty_pools(values, places, rows, k):
+    """Pools for rows queries that want k each, in two long arrays."""
+    size = pool_size(k)
+    shape = (rows, size)
+    return (
+        values[: rows * size].reshape(shape),
+        places[: rows * size].reshape(shape),
+        np.zeros(rows, np.int64),
+        np.full(rows, np.inf, np.float32),
+    )
+
+
+@njit
 def pool_size(k):
     return (k + SLACK + TILE + LANES - 1) // LANES * LANES
 
 
-@inlined
+@njit
+def offer(pools, row, k, low, high, place, begin, end):
+    """To one pool the scores of the places from `place` on, as far as they are in begin to end."""
+    values, _, counts, limits = pools
+    if counts[row] + TILE > values.shape[1]:
+        cut(pools, row, k, k + SLACK // 4)
+    limit, after = limits[row], place + LANES
+    append(pools, row, low, (low < limit) & between(begin - place, end - place), place)
+    append(pools, row, high, (high < limit) & between(begin - after, end - after), after)
+
+
+@njit
 def between(begin, end):
     return simd.first(MASK, end) & ~simd.first(MASK, begin)
 
 
 @njit
-def cut(pools, row, size, least, most):
+def append(pools, row, scores, near, place):
+    values, places, counts, _ = pools
+    end = counts[row]
+    named = simd.iota(I32) + np.int32(place)
+    simd.store(values, (row, end), simd.compress(scores, near))
+    simd.store(places, (row, end), simd.compress(named, near))
+    counts[row] = end + simd.count(near)
+
+
+@njit
+def cut(pools, row, least, most):
     """Leaves the best of one pool: at least `least` of them, at most `most`."""
     values, places, counts, limits = pools
-    base, count = row * size, counts[row]
-    limit = threshold(values, base, count, least, most)
+    count = counts[row]
+    limit = threshold(values, row, count, least, most)
     ties = count  # that may stay
-    if within(values, base, count, limit) > most:
-        ties = least - within(values, base, count, np.nextafter(limit, np.float32(-np.inf)))
-    kept = base
-    for i in range(base, base + count):
-        value = values[i]
-        values[kept], places[kept] = value, places[i]
+    if within(values, row, count, limit) > most:
+        ties = least - within(values, row, count, np.nextafter(limit, np.float32(-np.inf)))
+    kept = 0
+    for i in range(count):
+        value = values[row, i]
+        values[row, kept], places[row, kept] = value, places[row, i]
         tie = (value == limit) & (ties > 0)
         ties -= tie
         kept += (value < limit) | tie
-    counts[row], limits[row] = kept - base, limit
+    counts[row], limits[row] = kept, limit
 
 
-@inlined
-def threshold(values, base, count, least, most):
+@njit
+def threshold(values, row, count, least, most):
     """A number that at least `least` values do not exceed, and at most `most` unless they tie."""
-    low = high = values[base]
-    for i in range(base + 1, base + count):
-        low, high = min(low, values[i]), max(high, values[i])
-    if within(values, base, count, low) >= least:
+    low, high = extremes(values, row, count)
+    if within(values, row, count, low) >= least:
         return low
     while True:
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if not low < middle < high:
             return high
-        found = within(values, base, count, middle)
+        found = within(values, row, count, middle)
         if found < least:
             low = middle
         elif found > most:
@@ -140,45 +167,52 @@ def threshold(values, base, count, least, most):
 
 
 @njit
-def within(values, base, count, limit):
+def extremes(values, row, count):
+    low = high = values[row, 0]
+    for i in range(1, count):
+        low, high = min(low, values[row, i]), max(high, values[row, i])
+    return low, high
+
+
+@njit
+def within(values, row, count, limit):
     """How many of the first `count` do not exceed the limit."""
     total = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, base + i) <= limit
+        near = simd.load(F32, values, (row, i)) <= limit
         total += simd.count(near & simd.first(MASK, count - i))
     return total
 
 
-@inlined
-def settle(pools, row, size, k, panels, rows, q, to, ids, dists):
-    """The k best of a pool, nearest first, in row `to`; -1 at inf where it has fewer.
+@njit
+def settle(pools, row, k, panels, q, at, ids, dists):
+    """The k best of a pool, nearest first, as places and distances; -1 at inf where it has fewer.
 
     Ordered by counting who is nearer: no branch to mispredict.
     """
     values, places, counts, _ = pools
     if counts[row] > k:
-        cut(pools, row, size, k, k)
-    base, count, d = row * size, counts[row], panels.shape[1] - 1
-    square = squares(q, to * d, d)
-    for i in range(base, base + count):
-        dist = values[i] + square
-        if dist < CANCELLED * square:
-            dist = gap(panels, places[i], q, to * d)
-        values[i] = dist
-    for rank in range(k):
-        ids[to, rank], dists[to, rank] = -1, np.inf
-    for i in range(base, base + count):
-        rank = nearer(values, base, count, values[i])
-        while ids[to, rank] >= 0:
+        cut(pools, row, k, k)
+    count, d = counts[row], panels.shape[1]
+    size = squares(q, at, d)
+    for i in range(count):
+        dist = values[row, i] + size
+        if dist < CANCELLED * size:
+            dist = gap(panels, places[row, i], q, at)
+        values[row, i] = dist
+    ids[:], dists[:] = -1, np.inf
+    for i in range(count):
+        rank = nearer(values, row, count, values[row, i])
+        while ids[rank] >= 0:
             rank += 1
-        ids[to, rank], dists[to, rank] = rows[places[i]], values[i]
+        ids[rank], dists[rank] = places[row, i], values[row, i]
 
 
-@inlined
-def nearer(values, base, count, dist):
+@njit
+def nearer(values, row, count, dist):
     total = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, base + i) < dist
+        near = simd.load(F32, values, (row, i)) < dist
         total += simd.count(near & simd.first(MASK, count - i))
     return total
 
@@ -186,184 +220,179 @@ def nearer(values, base, count, dist):
 # Tiles
 
 
-def tiler(rows):
-    """Products of `rows` queries, which begin at q[at[r]], with two blocks, into out[r * TILE :]."""
+def tile(rows, depth):
+    """Products of `rows` queries with two blocks, `depth` sums of each being kept apart."""
+    many, pairs, more = 2 * rows * depth, 2 * rows, depth - 1
 
     @njit
-    def tile(panels, b, other, soon, q, at, out):
-        low, high = simd.repeat(simd.zero(F32), rows), simd.repeat(simd.zero(F32), rows)
-        for j in range(panels.shape[1] - 1):
-            left, right = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (other, j, 0))
-            simd.prefetch(panels, (soon, j, 0))
-            simd.prefetch(panels, (soon + 1, j, 0))
+    def products(panels, b, other, soon, q, at, out):
+        """out[r, :TILE] = q[at[r] :] . vectors of two blocks; the block `soon` and the one after it
+        are fetched meanwhile."""
+        d = panels.shape[1]
+        deep = d - d % depth
+        sums = simd.repeat(simd.zero(F32), many)
+        for j in range(0, deep, depth):
+            for e in simd.unroll(depth):
+                low = simd.load(F32, panels, (b, j + e, 0))
+                high = simd.load(F32, panels, (other, j + e, 0))
+                simd.prefetch(panels, (soon, j + e, 0))
+                simd.prefetch(panels, (soon + 1, j + e, 0))
+                for r in simd.unroll(rows):
+                    factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
+                    s = 2 * (rows * e + r)
+                    sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
+                    sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
+        for j in range(deep, d):
+            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (other, j, 0))
             for r in simd.unroll(rows):
                 factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
-                low = simd.put(low, r, simd.fma(factor, left, low[r]))
-                high = simd.put(high, r, simd.fma(factor, right, high[r]))
-        for s in simd.unroll(rows):
-            simd.store(out, s * TILE, low[s])
-            simd.store(out, s * TILE + LANES, high[s])
+                sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
+                sums = simd.put(sums, 2 * r + 1, simd.fma(factor, high, sums[2 * r + 1]))
+        for s in simd.unroll(pairs):
+            total = sums[s]
+            for e in simd.unroll(more):
+                total += sums[s + 2 * rows * (e + 1)]
+            simd.store(out, s * LANES, total)
 
-    return tile
+    return products
 
 
-tile_4, tile_all = tiler(4), tiler(ROWS)
+tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS, 1)
 
 
 @njit
-def tile_1(panels, b, other, soon, q, at, out):
-    """The same for one query. Four sums are kept apart, to hide the latency of addition."""
-    low, high = simd.repeat(simd.zero(F32), 4), simd.repeat(simd.zero(F32), 4)
-    d, begin = panels.shape[1] - 1, at[0]
-    for j in range(0, d - 3, 4):
-        for e in simd.unroll(4):
-            left = simd.load(F32, panels, (b, j + e, 0))
-            right = simd.load(F32, panels, (other, j + e, 0))
-            simd.prefetch(panels, (soon, j + e, 0))
-            simd.prefetch(panels, (soon + 1, j + e, 0))
-            factor = simd.splat(F32, simd.load(np.float32, q, begin + j + e))
-            low = simd.put(low, e, simd.fma(factor, left, low[e]))
-            high = simd.put(high, e, simd.fma(factor, right, high[e]))
-    one, two = (low[0] + low[1]) + (low[2] + low[3]), (high[0] + high[1]) + (high[2] + high[3])
-    for j in range(d - d % 4, d):
-        factor = simd.splat(F32, simd.load(np.float32, q, begin + j))
-        one = simd.fma(factor, simd.load(F32, panels, (b, j, 0)), one)
-        two = simd.fma(factor, simd.load(F32, panels, (other, j, 0)), two)
-    simd.store(out, 0, one)
-    simd.store(out, LANES, two)
-
-
-@inlined
-def scan(panels, begin, end, then, q, i, who, first, last, k, pools, size, tiles):
-    """Offers the places begin to end - 1 to the queries who[first : last] behind query i; the
-    place `then` is read next."""
-    at, names, out = tiles
-    values, places, counts, limits = pools
-    twice = simd.splat(F32, np.float32(-2))
-    d = panels.shape[1] - 1
+def scan(panels, norms, begin, end, then, q, who, first, last, k, pools):
+    """Offers the places begin to end - 1 to the queries who[first : last] of q; the place `then`
+    is read next."""
+    d = panels.shape[1]
     stop = (end + LANES - 1) // LANES
     step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
+    at, out = np.empty(ROWS, np.int64), np.empty((ROWS, TILE), np.float32)
     for b0 in range(begin // LANES, stop, step):
         for w in range(first, last, ROWS):
             members = min(ROWS, last - w)
             for r in range(ROWS):
-                names[r] = who[w + min(r, members - 1)]
-                at[r] = (i + names[r]) * d
+                at[r] = who[w + min(r, members - 1)] * d
             for b in range(b0, min(b0 + step, stop), 2):
                 other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
                 soon = b + 2 if b + 2 < stop else then // LANES
-                simd.prefetch(panels, (soon, d, 0))
-                simd.prefetch(panels, (soon + 1, d, 0))
                 if members == 1:
                     tile_1(panels, b, other, soon, q, at, out)
+                elif members == 2:
+                    tile_2(panels, b, other, soon, q, at, out)
                 elif members <= 4:
                     tile_4(panels, b, other, soon, q, at, out)
                 else:
                     tile_all(panels, b, other, soon, q, at, out)
-                left, right = (
-                    simd.load(F32, panels, (b, d, 0)),
-                    simd.load(F32, panels, (other, d, 0)),
-                )
-                hits = np.uint64(0)
                 for r in range(members):
-                    low = simd.fma(simd.load(F32, out, r * TILE), twice, left)
-                    high = simd.fma(simd.load(F32, out, r * TILE + LANES), twice, right)
-                    simd.store(out, r * TILE, low)
-                    simd.store(out, r * TILE + LANES, high)
-                    limit = limits[names[r]]
-                    hits |= np.uint64(simd.any((low < limit) | (high < limit))) << np.uint64(r)
-                while hits:
-                    r = simd.ctz(hits)
-                    hits = simd.clear_lowest(hits)
-                    row = names[r]
-                    if counts[row] + TILE > size:
-                        cut(pools, row, size, k, k + SLACK // 4)
-                    for half in range(2):
-                        place = (b + half) * LANES
-                        score = simd.load(F32, out, r * TILE + half * LANES)
-                        near = (score < limits[row]) & between(begin - place, end - place)
-                        entry, named = row * size + counts[row], simd.iota(I32) + np.int32(place)
-                        simd.store(values, entry, simd.compress(score, near))
-                        simd.store(places, entry, simd.compress(named, near))
-                        counts[row] += simd.count(near)
+                    consider(out, r, norms, b, other, begin, end, who[w + r], k, pools)
+
+
+@njit
+def consider(products, r, norms, b, other, begin, end, row, k, pools):
+    """Offers what two blocks have below the limit of one query, given its products with them."""
+    twice = simd.splat(F32, np.float32(-2))
+    low = simd.fma(simd.load(F32, products, (r, 0)), twice, simd.load(F32, norms, (b, 0)))
+    high = simd.load(F32, products, (r, LANES))
+    high = simd.fma(high, twice, simd.load(F32, norms, (other, 0)))
+    limit = pools[3][row]
+    if simd.any((low < limit) | (high < limit)):
+        offer(pools, row, k, low, high, b * LANES, begin, end)
 
 
 # Entry points
 
 
-@njit(error_model="numpy")
+@njit
 def prepare(vectors, rows, offsets, centroids):
     """The packed vectors, list after list as they came, and who they are."""
-    return pack(vectors), rows.copy(), offsets.copy()
-
-
-@njit(error_model="numpy")
-def scratch(state):
-    """Places for the pools of as many queries as pass at once, and what a tile works on."""
-    pools = np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
-    rows = np.empty(PLACES // LANES, np.int64), np.empty(PLACES // LANES, np.float32)
-    tiles = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS * TILE, np.float32)
-    return pools, rows, tiles
-
-
-@inlined
-def turned(probes, i, many, nlist):
-    """Who of queries i to i + many - 1 probes which list: list l is wanted by
-    who[starts[l] : starts[l + 1]], counted from i. One query keeps its order."""
-    nprobe = probes.shape[1]
-    starts, who = np.zeros(nlist + 1, np.int64), np.zeros(many * nprobe, np.int64)
-    if many > 1:
-        for r in range(i, i + many):
-            for p in range(nprobe):
-                starts[probes[r, p] + 1] += 1
-        for l in range(nlist):
-            starts[l + 1] += starts[l]
-        at = starts.copy()
-        for r in range(i, i + many):
-            for p in range(nprobe):
-                l = probes[r, p]
-                who[at[l]] = r - i
-                at[l] += 1
-    return starts, who
-
-
-@inlined
-def search(state, scratch, q, probes, ids, dists):
-    answer(state, scratch, q, probes, np.int64(0), ids, dists)
-
-
-@inlined
-def search_capped(state, scratch, q, probes, max_codes, ids, dists):
-    """The first max_codes vectors in the order of the probes, query by query."""
-    answer(state, scratch, q, probes, max_codes, ids, dists)
+    panels, norms = pack(vectors)
+    return panels, norms, rows.copy(), offsets.copy()
 
 
 @njit
-def answer(state, scratch, q, probes, max_codes, ids, dists):
-    panels, rows, offsets = state
-    (values, places), (counts, limits), tiles = scratch
-    k, nlist = ids.shape[1], offsets.size - 1
+def scratch(state):
+    """Places for the pools of as many queries as pass at once."""
+    return np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
+
+
+@njit
+def turned(probes, nlist):
+    """Who probes which list: list l is wanted by who[starts[l] : starts[l + 1]], rows of probes."""
     nq, nprobe = probes.shape
+    starts = np.zeros(nlist + 1, np.int64)
+    for i in range(nq):
+        for p in range(nprobe):
+            starts[probes[i, p] + 1] += 1
+    for l in range(nlist):
+        starts[l + 1] += starts[l]
+    who, at = np.empty(nq * nprobe, np.int64), starts.copy()
+    for i in range(nq):
+        for p in range(nprobe):
+            l = probes[i, p]
+            who[at[l]] = i
+            at[l] += 1
+    return starts, who
+
+
+@njit
+def search(state, scratch, q, probes, ids, dists):
+    panels, norms, rows, offsets = state
+    values, places = scratch
+    nq, d = q.shape
+    k = ids.shape[1]
     size = pool_size(k)
     if size > values.size:
         values, places = np.empty(size, np.float32), np.empty(size, np.int32)
-    pools = values, places, counts, limits
-    chunk = 1 if max_codes > 0 else values.size // size
+    chunk = values.size // size
     for i in range(0, nq, chunk):
-        many = min(chunk, nq - i)
-        for r in range(many):
-            counts[r], limits[r] = 0, np.inf
-        starts, who = turned(probes, i, many, nlist)
-        left = max_codes if max_codes > 0 else 1 << 62
-        for t in range(nprobe if many == 1 else nlist):
-            l, first, last = t, starts[t], starts[t + 1]
-            if many == 1:
-                l, first, last = probes[i, t], 0, 1
+        part, wanted = q[i : i + chunk], probes[i : i + chunk]
+        pools = empty_pools(values, places, part.shape[0], k)
+        if part.shape[0] == 1:
+            alone = np.zeros(1, np.int64)
+            for p in range(wanted.shape[1]):
+                l, after = wanted[0, p], wanted[0, min(p + 1, wanted.shape[1] - 1)]
+                begin, end, then = offsets[l], offsets[l + 1], offsets[after]
+                scan(panels, norms, begin, end, then, part, alone, 0, 1, k, pools)
+        else:
+            starts, who = turned(wanted, offsets.size - 1)
+            for l in range(offsets.size - 1):
+                if starts[l] < starts[l + 1] and offsets[l] < offsets[l + 1]:
+                    begin, end = offsets[l], offsets[l + 1]
+                    first, last = starts[l], starts[l + 1]
+                    scan(panels, norms, begin, end, end, part, who, first, last, k, pools)
+        for r in range(part.shape[0]):
+            settle(pools, r, k, panels, part, r * d, ids[i + r], dists[i + r])
+            named(rows, ids[i + r])
+
+
+@njit
+def named(rows, ids):
+    """Places to rows."""
+    for i in range(ids.size):
+        if ids[i] >= 0:
+            ids[i] = rows[ids[i]]
+
+
+@njit
+def search_capped(state, scratch, q, probes, max_codes, ids, dists):
+    """The first max_codes vectors in the order of the probes, query by query."""
+    if max_codes <= 0:
+        search(state, scratch, q, probes, ids, dists)
+        return
+    panels, norms, rows, offsets = state
+    values, places = scratch
+    k = ids.shape[1]
+    if pool_size(k) > values.size:
+        values, places = np.empty(pool_size(k), np.float32), np.empty(pool_size(k), np.int32)
+    alone = np.zeros(1, np.int64)
+    for i in range(q.shape[0]):
+        pools, one, left = empty_pools(values, places, 1, k), q[i : i + 1], max_codes
+        for l in probes[i]:
             begin = offsets[l]
             end = min(offsets[l + 1], begin + left)
-            then = end if many > 1 or t + 1 == nprobe else offsets[probes[i, t + 1]]
-            if first < last and begin < end:
-                scan(panels, begin, end, then, q, i, who, first, last, k, pools, size, tiles)
-                left -= end - begin
-        for r in range(many):
-            settle(pools, r, size, k, panels, rows, q, i + r, ids, dists)
+            if begin < end:
+                scan(panels, norms, begin, end, end, one, alone, 0, 1, k, pools)
+            left -= end - begin
+        settle(pools, 0, k, panels, one, 0, ids[i], dists[i])
+        named(rows, ids[i])
