@@ -1,23 +1,23 @@
-"""Exact search among inverted lists: register tiles of products, and a pool for each query.
+"""Exact search among inverted lists: bounds from bytes first, distances for the few that they leave.
 
-The squared distance splits as |q - x|^2 = |q|^2 + (|x|^2 - 2 q.x), and the bracket, here called the
-score, ranks the vectors of one query at one multiply-add a component.
+A vector, from the centre of its list, is x = s u + e with bytes u, and a query q = g w + f, so
 
-*Order.* Queries are turned around: each list passes once, by all queries that probe it, so that a
-tile is full whenever a list is popular (the grouping of faiss/IndexIVFFlat's batched relatives).
+    |q - x|^2 >= |q|^2 + |x|^2 - 2 g s (u . w) - 2 g |w| |e| - 2 |f| |x|
 
-*Layout.* Vectors lie in blocks of LANES, transposed: panels[b, j, l] is component j of vector
-b * LANES + l. A tile computes the scores of up to ROWS queries and two blocks in registers, with no
-sum across lanes (a micro-kernel as in BLIS: Van Zee and van de Geijn, ACM TOMS 2015).
+by Cauchy and Schwarz. Sums of products of bytes are four to an instruction, and bytes are a quarter
+of what floats are to read; only vectors whose bound lies below the k-th distance found are compared
+component by component (bounds from quantised vectors: VA-File, Weber, Schek, Blott, VLDB 1998).
 
-*Selection.* Each query has a pool with room for more than it wants. A score enters while it is
-below the query's limit; a full pool is cut to about the best, which lowers the limit (the reservoir
-of faiss/impl/ResultHandler.h). Only what remains at the end is ordered.
+*Layout.* Codes lie in blocks of LANES vectors, four components of each side by side, and behind
+them two numbers a vector: its `term` |x|^2, and its `lean`, by which the bound gives way. A block is
+one run of bytes, in the order in which it is read. The vectors themselves stay where they are.
 
-*Regimes.* Panels of a list pass in stretches that stay in the second-level cache while all queries
-use them. A lone query reads every panel once: what it needs next is fetched a tile ahead, over the
-end of a list too, since lists are short and a hardware prefetcher starts anew with each.
-The fewer queries there are, the more sums of each are kept apart, to hide the latency of addition.
+*Order.* Each list passes once, by all queries that probe it, in tiles of up to ROWS (the grouping of
+faiss/IndexIVFFlat's batched relatives); but first the nearest lists of all queries, since distances
+found there spare most of what the others hold.
+
+*Selection.* Bounds of a stretch of a list that lie below a query's bar wait; then their vectors are
+compared, the nearest first while the query has fewer than it wants.
 """
 
 import numpy as np
@@ -26,138 +26,225 @@ from numba import njit
 
 WIDE = simd.has("avx512f")
 LANES = 16 if WIDE else 8
-ROWS = 8 if WIDE else 6  # by two blocks: 16 sums in 32 registers, 12 in 16
 F32 = simd.f32x16 if WIDE else simd.f32x8
 I32 = simd.i32x16 if WIDE else simd.i32x8
+U8 = simd.u8x64 if WIDE else simd.u8x32
+I8 = simd.i8x64 if WIDE else simd.i8x32
+FEW = simd.i8x16 if WIDE else simd.i8x8
 MASK = simd.m16 if WIDE else simd.m8
+LINE = 4 * LANES  # bytes of a vector register
 TILE = 2 * LANES  # vectors that a tile compares
-KNOBS = {"stretch": (131072, 65536, 262144), "slack": (64, 32, 128)}
-STRETCH = KNOBS["stretch"][0]  # bytes of panels that pass over all queries
-SLACK = KNOBS["slack"][0]  # scores that a pool gathers before it is cut
-PLACES = 1 << 16  # of all pools together: so many queries at once as find room
-CANCELLED = np.float32(1 / 64)  # of |q|^2: a distance below it has lost six bits or more
+KNOBS = {"rows": (8, 4, 6), "stretch": (1024, 512, 2048)}
+ROWS = KNOBS["rows"][0]  # queries of a tile: by two blocks, 16 sums in 32 registers
+STRETCH = KNOBS["stretch"][0]  # vectors of a list that pass before what waits is compared
+ROOM = STRETCH + TILE  # a store is a whole vector, whatever counts of it
+SHARE = np.float32(1 / 128)  # of a vector's length that its lean has for the error of the query
+NOISE = np.float32(1e-5)  # relative error of a sum in single precision, and more
+WHOLE = np.float32(3 << 22)  # added to a number below 2**22 it leaves no fraction
+MOST = 1 << 30  # of a sum of products
+TOP = np.float32(127)
+TINY, HUGE = np.float32(1e-30), np.float32(1e38)
+UNKNOWN = np.float32(-3e38)  # a base with which all bounds lie below all bars
+WAIT = 64  # bounds of a query that may wait for its last list
+AHEAD = 1024  # vectors that are fetched before they are compared
+FEW_EACH = 8  # vectors probed for each of the k wanted, up to which bounds do not pay
+SAMPLE = 64  # vectors of a list that say how its codes count
 
+
+inlined = njit(inline="always", error_model="numpy")
 
 # Layout
 
 
-@njit
-def pack(vectors):
-    """panels f32[blocks + 1, d, LANES] and norms f32[blocks + 1, LANES] of vectors f32[n, d].
+@njit(error_model="numpy")
+def prepare(vectors, rows, offsets, centroids):
+    """Blocks of codes, what a unit of theirs is worth in each list, and the rest as it came."""
+    steps = np.empty(offsets.size - 1, np.float32)
+    for l in range(steps.size):
+        steps[l] = step_of(vectors, offsets[l], offsets[l + 1], centroids, l)
+    blocks = pack(vectors, offsets, centroids, steps)
+    return blocks, steps, vectors, rows.copy(), offsets.copy(), centroids.copy()
 
-    Pads are at distance inf; there is a block of them at the end, as tiles take two.
-    """
+
+@njit(error_model="numpy")
+def step_of(vectors, begin, end, centroids, l):
+    """What a unit is worth: of the largest component's share and halves of it, the one that errs
+    least on average, since a few large components should not cost all the others."""
+    every = max(1, (end - begin) // SAMPLE)
+    few = np.empty(vectors.shape[1] + 64, np.int8)
+    widest = np.float32(0)
+    for i in range(begin, end, every):
+        widest = max(widest, largest(vectors, i, centroids, l))
+    step, least = widest / np.float32(127), np.float32(np.inf)
+    while step > TINY:
+        total = np.float32(0)
+        for i in range(begin, end, every):
+            _, apart, _, _ = encode(vectors, i, centroids, l, step, TOP, few, 0)
+            total += np.sqrt(apart)
+        if not total < least:
+            return step * np.float32(2)
+        least = total
+        step *= np.float32(0.5)
+    return max(step, TINY)
+
+
+@inlined
+def block_size(d):
+    """Bytes of a block."""
+    return (d + 3) // 4 * LINE + 2 * LINE
+
+
+@njit(error_model="numpy")
+def pack(vectors, offsets, centroids, steps):
+    """u8[blocks * size]; pads are at distance inf, and there is a block of them at the end, as tiles
+    take two."""
     n, d = vectors.shape
-    blocks = (n + LANES - 1) // LANES + 1
-    panels = np.zeros((blocks, d, LANES), np.float32)
-    norms = np.full((blocks, LANES), np.inf, np.float32)
-    for i in range(n):
-        b, lane = i // LANES, i % LANES
-        norms[b, lane] = squares(vectors, i * d, d)
-        for j in range(d):
-            panels[b, j, lane] = vectors[i, j]
-    return panels, norms
+    size, groups = block_size(d), (d + 3) // 4
+    out = np.zeros((n // LANES + 2) * size, np.uint8)
+    few = np.zeros(4 * groups + 64, np.int8)
+    for b in range(out.size // size):
+        for lane in range(LANES):
+            simd.store(out, b * size + groups * LINE + 4 * lane, np.float32(np.inf))
+    for l in range(steps.size):
+        for i in range(offsets[l], offsets[l + 1]):
+            square, apart, _, _ = encode(vectors, i, centroids, l, steps[l], TOP, few, 0)
+            lean = np.sqrt(apart) * (np.float32(1) + NOISE) + SHARE * np.sqrt(square)
+            at = i // LANES * size + 4 * (i % LANES)
+            for g in range(groups):
+                word = simd.load(np.uint32, few, 4 * g) ^ np.uint32(0x80808080)
+                simd.store(out, at + g * LINE, np.uint32(word))
+            term = min(square * (np.float32(1) - NOISE), HUGE)
+            simd.store(out, at + groups * LINE, term)
+            simd.store(out, at + groups * LINE + LINE, lean)
+    return out
 
 
-@njit
-def squares(x, at, d):
-    """The sum of the squares of x[at : at + d], counted through all axes."""
-    total = simd.zero(F32)
+@inlined
+def largest(x, i, centroids, l):
+    """The largest magnitude of a component of x[i] - centroids[l]."""
+    d, top = x.shape[1], simd.zero(F32)
     for j in range(0, d, LANES):
-        part = simd.load_masked(F32, x, at + j, simd.first(MASK, d - j))
-        total = simd.fma(part, part, total)
-    return simd.reduce_add(total)
+        inside = simd.first(MASK, d - j)
+        apart = simd.load_masked(F32, x, i * d + j, inside)
+        apart -= simd.load_masked(F32, centroids, l * d + j, inside)
+        top = simd.max(top, simd.abs(apart))
+    return simd.reduce_max(top)
 
 
-@njit
-def gap(panels, place, q, at):
-    """|q - x|^2 by subtraction, for the vector at a place: exact where the score cancels."""
-    b, lane = place // LANES, place % LANES
-    total = np.float32(0)
-    for j in range(panels.shape[1]):
-        apart = simd.load(np.float32, q, at + j) - panels[b, j, lane]
-        total += apart * apart
-    return total
+@inlined
+def encode(x, i, centroids, l, step, top, out, at):
+    """Codes i8 of x[i] - centroids[l] in units of step, up to top, to out[at:]; the sums of squares
+    of the difference and of what the codes miss, and the sums of the codes and of their squares."""
+    d = x.shape[1]
+    square, apart, total, size = simd.zero(F32), simd.zero(F32), simd.zero(F32), simd.zero(F32)
+    over, most = np.float32(1) / step, simd.splat(F32, top)
+    for j in range(0, d, LANES):
+        inside = simd.first(MASK, d - j)
+        own = simd.load_masked(F32, x, i * d + j, inside)
+        own -= simd.load_masked(F32, centroids, l * d + j, inside)
+        moved = simd.min(simd.max(own * over, -most), most) + WHOLE
+        simd.store(out, at + j, simd.convert(FEW, simd.bitcast(I32, moved)))
+        code = moved - WHOLE
+        gap = own - code * step
+        square, apart = simd.fma(own, own, square), simd.fma(gap, gap, apart)
+        total, size = total + code, simd.fma(code, code, size)
+    sums = simd.reduce_add(square), simd.reduce_add(apart)
+    return sums[0], sums[1], simd.reduce_add(total), simd.reduce_add(size)
 
 
-# Selection: pools is (values f32[rows, size], places i32[rows, size], counts i64[rows],
-# limits f32[rows]), a row for each query
+@inlined
+def ask(q, i, centroids, l, step, asked, at):
+    """Codes of a query at asked[at:]; and what a bound is made of: by how much a product counts, by
+    how much a lean, and what is to be added, u counted from 0."""
+    top = np.float32(min(127, max(1, MOST // (255 * q.shape[1]))))
+    g = max(largest(q, i, centroids, l) / top, TINY)
+    square, apart, total, size = encode(q, i, centroids, l, g, top, asked, at)
+    slack = np.float32(2) * max(g * np.sqrt(size), np.sqrt(apart) / SHARE) * (np.float32(1) + NOISE)
+    turn = np.float32(2) * g * step
+    noise = NOISE * (square + turn * np.float32(256) * np.sqrt(size * np.float32(q.shape[1])))
+    base = square - noise + turn * np.float32(128) * total
+    known = square < HUGE
+    return (-turn, -slack, base) if known else (np.float32(0), np.float32(0), UNKNOWN)
 
 
-@njit
-def empty_pools(values, places, rows, k):
-    """Pools for rows queries that want k each, in two long arrays."""
-    size = pool_size(k)
-    shape = (rows, size)
-    return (
-        values[: rows * size].reshape(shape),
-        places[: rows * size].reshape(shape),
-        np.zeros(rows, np.int64),
-        np.full(rows, np.inf, np.float32),
-    )
+# Tiles
 
 
-@njit
-def pool_size(k):
-    return (k + SLACK + TILE + LANES - 1) // LANES * LANES
+def tiler(rows):
+    """u . w of `rows` queries, whose codes begin at asked[at[r]], with two blocks, into
+    out[r * TILE :]."""
+
+    @njit(error_model="numpy")
+    def tile(blocks, one, other, soon, groups, asked, at, out):
+        low, high = simd.repeat(simd.zero(I32), rows), simd.repeat(simd.zero(I32), rows)
+        for g in range(groups):
+            left = simd.load(U8, blocks, one + g * LINE)
+            right = simd.load(U8, blocks, other + g * LINE)
+            for r in simd.unroll(rows):
+                four = simd.splat(I32, simd.load(np.int32, asked, at[r] + 4 * g))
+                low = simd.put(low, r, simd.dot(low[r], left, simd.bitcast(I8, four)))
+                high = simd.put(high, r, simd.dot(high[r], right, simd.bitcast(I8, four)))
+        for s in simd.unroll(rows):
+            simd.store(out, s * TILE, low[s])
+            simd.store(out, s * TILE + LANES, high[s])
+
+    return tile
 
 
-@njit
-def offer(pools, row, k, low, high, place, begin, end):
-    """To one pool the scores of the places from `place` on, as far as they are in begin to end."""
-    values, _, counts, limits = pools
-    if counts[row] + TILE > values.shape[1]:
-        cut(pools, row, k, k + SLACK // 4)
-    limit, after = limits[row], place + LANES
-    append(pools, row, low, (low < limit) & between(begin - place, end - place), place)
-    append(pools, row, high, (high < limit) & between(begin - after, end - after), after)
+tile_2, tile_4, tile_all = tiler(2), tiler(4), tiler(ROWS)
 
 
-@njit
-def between(begin, end):
-    return simd.first(MASK, end) & ~simd.first(MASK, begin)
+@njit(error_model="numpy")
+def tile_1(blocks, one, other, soon, groups, asked, at, out):
+    """The same for one query. Four sums are kept apart, to hide the latency of an addition; the
+    blocks at `soon` are fetched meanwhile."""
+    low, high = simd.repeat(simd.zero(I32), 4), simd.repeat(simd.zero(I32), 4)
+    begin = at[0]
+    for g in range(0, groups - 3, 4):
+        for e in simd.unroll(4):
+            left = simd.load(U8, blocks, one + (g + e) * LINE)
+            right = simd.load(U8, blocks, other + (g + e) * LINE)
+            simd.prefetch(blocks, soon + 2 * (g + e) * LINE)
+            simd.prefetch(blocks, soon + 2 * (g + e) * LINE + LINE)
+            four = simd.splat(I32, simd.load(np.int32, asked, begin + 4 * (g + e)))
+            low = simd.put(low, e, simd.dot(low[e], left, simd.bitcast(I8, four)))
+            high = simd.put(high, e, simd.dot(high[e], right, simd.bitcast(I8, four)))
+    first, second = (low[0] + low[1]) + (low[2] + low[3]), (high[0] + high[1]) + (high[2] + high[3])
+    for g in range(groups - groups % 4, groups):
+        four = simd.bitcast(I8, simd.splat(I32, simd.load(np.int32, asked, begin + 4 * g)))
+        first = simd.dot(first, simd.load(U8, blocks, one + g * LINE), four)
+        second = simd.dot(second, simd.load(U8, blocks, other + g * LINE), four)
+    simd.store(out, 0, first)
+    simd.store(out, LANES, second)
 
 
-@njit
-def append(pools, row, scores, near, place):
-    values, places, counts, _ = pools
-    end = counts[row]
-    named = simd.iota(I32) + np.int32(place)
-    simd.store(values, (row, end), simd.compress(scores, near))
-    simd.store(places, (row, end), simd.compress(named, near))
-    counts[row] = end + simd.count(near)
+@inlined
+def enter(score, near, place, begin, end, values, places, at):
+    """What is near and between begin and end, behind what waits; returns where the next goes."""
+    if place < begin or place + LANES > end:
+        near &= simd.first(MASK, end - place) & ~simd.first(MASK, begin - place)
+    score = simd.max(score, simd.splat(F32, -HUGE))  # above what `pick` begins at
+    simd.store(values, at, simd.compress(score, near))
+    simd.store(places, at, simd.compress(simd.iota(I32) + np.int32(place), near))
+    return at + simd.count(near)
 
 
-@njit
-def cut(pools, row, least, most):
-    """Leaves the best of one pool: at least `least` of them, at most `most`."""
-    values, places, counts, limits = pools
-    count = counts[row]
-    limit = threshold(values, row, count, least, most)
-    ties = count  # that may stay
-    if within(values, row, count, limit) > most:
-        ties = least - within(values, row, count, np.nextafter(limit, np.float32(-np.inf)))
-    kept = 0
-    for i in range(count):
-        value = values[row, i]
-        values[row, kept], places[row, kept] = value, places[row, i]
-        tie = (value == limit) & (ties > 0)
-        ties -= tie
-        kept += (value < limit) | tie
-    counts[row], limits[row] = kept, limit
+# What waits
 
 
-@njit
-def threshold(values, row, count, least, most):
+@inlined
+def threshold(values, base, count, least, most):
     """A number that at least `least` values do not exceed, and at most `most` unless they tie."""
-    low, high = extremes(values, row, count)
-    if within(values, row, count, low) >= least:
-        return low
+    some = more = simd.splat(F32, values[base])
+    for i in range(0, count, LANES):
+        value = simd.select(simd.first(MASK, count - i), simd.load(F32, values, base + i), some)
+        some, more = simd.min(value, some), simd.max(value, more)
+    low, high = simd.reduce_min(some), simd.reduce_max(more)
     while True:
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if not low < middle < high:
             return high
-        found = within(values, row, count, middle)
+        found = within(values, base, count, middle)
         if found < least:
             low = middle
         elif found > most:
@@ -166,233 +253,404 @@ def threshold(values, row, count, least, most):
             return middle
 
 
-@njit
-def extremes(values, row, count):
-    low = high = values[row, 0]
-    for i in range(1, count):
-        low, high = min(low, values[row, i]), max(high, values[row, i])
-    return low, high
-
-
-@njit
-def within(values, row, count, limit):
+@inlined
+def within(values, base, count, limit):
     """How many of the first `count` do not exceed the limit."""
     total = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, (row, i)) <= limit
+        near = simd.load(F32, values, base + i) <= limit
         total += simd.count(near & simd.first(MASK, count - i))
     return total
 
 
-@njit
-def settle(pools, row, k, panels, q, at, ids, dists):
-    """The k best of a pool, nearest first, as places and distances; -1 at inf where it has fewer.
-
-    Ordered by counting who is nearer: no branch to mispredict.
-    """
-    values, places, counts, _ = pools
-    if counts[row] > k:
-        cut(pools, row, k, k)
-    count, d = counts[row], panels.shape[1]
-    size = squares(q, at, d)
-    for i in range(count):
-        dist = values[row, i] + size
-        if dist < CANCELLED * size:
-            dist = gap(panels, places[row, i], q, at)
-        values[row, i] = dist
-    ids[:], dists[:] = -1, np.inf
-    for i in range(count):
-        rank = nearer(values, row, count, values[row, i])
-        while ids[rank] >= 0:
-            rank += 1
-        ids[rank], dists[rank] = places[row, i], values[row, i]
-
-
-@njit
-def nearer(values, row, count, dist):
-    total = 0
+@inlined
+def pick(values, places, base, count, above, limit, out):
+    """The places with above < value <= limit, to out; returns how many."""
+    found = 0
     for i in range(0, count, LANES):
-        near = simd.load(F32, values, (row, i)) < dist
-        total += simd.count(near & simd.first(MASK, count - i))
-    return total
+        value = simd.load(F32, values, base + i)
+        near = (value > above) & (value <= limit) & simd.first(MASK, count - i)
+        simd.store(out, found, simd.compress(simd.load(I32, places, base + i), near))
+        found += simd.count(near)
+    return found
 
 
-# Tiles
+@inlined
+def fetch(vectors, place):
+    d = vectors.shape[1]
+    for j in range(0, d, 16):
+        simd.prefetch(vectors, place * d + j)
 
 
-def tile(rows, depth):
-    """Products of `rows` queries with two blocks, `depth` sums of each being kept apart."""
-    many, pairs, more = 2 * rows * depth, 2 * rows, depth - 1
-
-    @njit
-    def products(panels, b, other, soon, q, at, out):
-        """out[r, :TILE] = q[at[r] :] . vectors of two blocks; the block `soon` and the one after it
-        are fetched meanwhile."""
-        d = panels.shape[1]
-        deep = d - d % depth
-        sums = simd.repeat(simd.zero(F32), many)
-        for j in range(0, deep, depth):
-            for e in simd.unroll(depth):
-                low = simd.load(F32, panels, (b, j + e, 0))
-                high = simd.load(F32, panels, (other, j + e, 0))
-                simd.prefetch(panels, (soon, j + e, 0))
-                simd.prefetch(panels, (soon + 1, j + e, 0))
-                for r in simd.unroll(rows):
-                    factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j + e))
-                    s = 2 * (rows * e + r)
-                    sums = simd.put(sums, s, simd.fma(factor, low, sums[s]))
-                    sums = simd.put(sums, s + 1, simd.fma(factor, high, sums[s + 1]))
-        for j in range(deep, d):
-            low, high = simd.load(F32, panels, (b, j, 0)), simd.load(F32, panels, (other, j, 0))
-            for r in simd.unroll(rows):
-                factor = simd.splat(F32, simd.load(np.float32, q, at[r] + j))
-                sums = simd.put(sums, 2 * r, simd.fma(factor, low, sums[2 * r]))
-                sums = simd.put(sums, 2 * r + 1, simd.fma(factor, high, sums[2 * r + 1]))
-        for s in simd.unroll(pairs):
-            total = sums[s]
-            for e in simd.unroll(more):
-                total += sums[s + 2 * rows * (e + 1)]
-            simd.store(out, s * LANES, total)
-
-    return products
+@inlined
+def gap(vectors, place, soon, q, i):
+    """|q - x|^2 by subtraction; the vector at `soon` is fetched meanwhile."""
+    d = vectors.shape[1]
+    x, y, z = place * d, i * d, soon * d
+    total, more = simd.zero(F32), simd.zero(F32)
+    whole = d - d % TILE
+    for j in range(0, whole, TILE):
+        simd.prefetch(vectors, z + j)
+        simd.prefetch(vectors, z + j + LANES)
+        apart = simd.load(F32, vectors, x + j) - simd.load(F32, q, y + j)
+        total = simd.fma(apart, apart, total)
+        apart = simd.load(F32, vectors, x + j + LANES) - simd.load(F32, q, y + j + LANES)
+        more = simd.fma(apart, apart, more)
+    for j in range(whole, d, LANES):
+        simd.prefetch(vectors, z + j)
+        inside = simd.first(MASK, d - j)
+        apart = simd.load_masked(F32, vectors, x + j, inside)
+        apart -= simd.load_masked(F32, q, y + j, inside)
+        total = simd.fma(apart, apart, total)
+    return simd.reduce_add(total + more)
 
 
-tile_1, tile_2, tile_4, tile_all = tile(1, 4), tile(2, 2), tile(4, 1), tile(ROWS, 1)
+@inlined
+def gauge_two(vectors, begin, end, q, i, j, gaps, one, two):
+    """Squared distances of the places begin to end - 1 from two queries, which share the loads."""
+    d = vectors.shape[1]
+    whole = d - d % LANES
+    for c in range(begin, end):
+        x, y, z = c * d, i * d, j * d
+        total, more = simd.zero(F32), simd.zero(F32)
+        for e in range(0, whole, LANES):
+            simd.prefetch(vectors, x + e + AHEAD)
+            own = simd.load(F32, vectors, x + e)
+            left, right = own - simd.load(F32, q, y + e), own - simd.load(F32, q, z + e)
+            total, more = simd.fma(left, left, total), simd.fma(right, right, more)
+        if whole < d:
+            inside = simd.first(MASK, d - whole)
+            own = simd.load_masked(F32, vectors, x + whole, inside)
+            left = own - simd.load_masked(F32, q, y + whole, inside)
+            right = own - simd.load_masked(F32, q, z + whole, inside)
+            total, more = simd.fma(left, left, total), simd.fma(right, right, more)
+        gaps[one + c - begin], gaps[two + c - begin] = simd.reduce_add(total), simd.reduce_add(more)
 
 
-@njit
-def scan(panels, norms, begin, end, then, q, who, first, last, k, pools):
-    """Offers the places begin to end - 1 to the queries who[first : last] of q; the place `then`
-    is read next."""
-    d = panels.shape[1]
+@inlined
+def gauge(vectors, due, first, last, q, i, gaps, base):
+    """Squared distances of the vectors at the places due[first : last], to gaps[base + first :]."""
+    ahead = max(1, AHEAD // vectors.shape[1])
+    for c in range(first, min(first + ahead, last)):
+        fetch(vectors, due[c])
+    for c in range(first, last):
+        soon = np.int64(due[min(c + ahead, last - 1)])
+        gaps[base + c] = gap(vectors, np.int64(due[c]), soon, q, i)
+
+
+@inlined
+def admit(due, gaps, found, i, ids, dists):
+    """Lets the places due[:found] at these distances enter."""
+    first, k = 0, dists.shape[1]
+    if ids[i, k - 1] < 0 and ids[i, 0] < 0:
+        while first < min(k, found):
+            ids[i, k - 1 - first], dists[i, k - 1 - first] = due[first], gaps[first]
+            first += 1
+        if first == k:
+            at = worst(dists, i, dists[i, 0])
+            ids[i, 0], ids[i, at] = ids[i, at], ids[i, 0]
+            dists[i, 0], dists[i, at] = dists[i, at], dists[i, 0]
+    for c in range(first, found):
+        dist = gaps[c]
+        if dist < dists[i, 0]:
+            at = worst(dists, i, dist)
+            ids[i, 0], dists[i, 0] = ids[i, at], dists[i, at]
+            ids[i, at], dists[i, at] = due[c], dist
+
+
+@inlined
+def worst(dists, i, dist):
+    """Who is to be in front once the one that is has given way to this distance."""
+    k = dists.shape[1]
+    dists[i, 0] = dist
+    none = most = simd.splat(F32, np.float32(-1))
+    for j in range(0, k, LANES):
+        inside = simd.first(MASK, k - j)
+        some = simd.load_masked(F32, dists, i * k + j, inside)
+        most = simd.max(most, simd.select(inside, some, none))
+    top, j = simd.reduce_max(most), 0
+    while True:
+        inside = simd.first(MASK, k - j)
+        same = simd.bits((simd.load_masked(F32, dists, i * k + j, inside) == top) & inside)
+        if same:
+            return j + simd.ctz(same)
+        j += LANES
+
+
+@inlined
+def settle(ids, dists, i, rows, spare_ids, spare):
+    """A row in order, nearest first, by counting who is nearer; places become names."""
+    k = dists.shape[1]
+    for j in range(k):
+        spare_ids[j], spare[j] = ids[i, j], dists[i, j]
+    ids[i, :], dists[i, :] = -1, np.inf
+    for j in range(k):
+        if spare_ids[j] >= 0:
+            rank = within(spare, 0, k, np.nextafter(spare[j], np.float32(-1)))
+            while ids[i, rank] >= 0:
+                rank += 1
+            ids[i, rank], dists[i, rank] = rows[spare_ids[j]], spare[j]
+
+
+# A unit is a list that some queries probe: its number, where it ends for them, and who they are
+
+
+@inlined
+def limit(dists, i):
+    """What a bound must not exceed."""
+    return dists[i, 0] * (np.float32(1) + NOISE)
+
+
+@inlined
+def bound(state, work, l, end, b0, b1, then, q, who, first, members, dists):
+    """Which places of the blocks b0 to b1 - 1 lie below the bars of who[first : first + members]:
+    they wait. The place `then` is read after the unit."""
+    blocks, steps, _, _, offsets, centroids = state
+    (values, places, counts, _, _), (asked, sums, factors, at) = work
+    begin, d = offsets[l], q.shape[1]
+    groups, size, width = (d + 3) // 4, block_size(d), asked.size // ROWS
+    for r in range(ROWS):
+        at[r], counts[r] = min(r, members - 1) * width, 0
+    for r in range(members):
+        i = who[first + r]
+        turn, slack, base = ask(q, i, centroids, l, steps[l], asked, at[r])
+        factors[r, 0], factors[r, 1], factors[r, 2] = turn, slack, base
+        factors[r, 3] = limit(dists, i) - base
     stop = (end + LANES - 1) // LANES
-    step = max(2, STRETCH // (4 * LANES * d) // 2 * 2)
-    at, out = np.empty(ROWS, np.int64), np.empty((ROWS, TILE), np.float32)
-    for b0 in range(begin // LANES, stop, step):
+    for b in range(b0, b1, 2):
+        other = min(b + 1, stop - 1)
+        soon = b + 2 if b + 2 < stop else then // LANES
+        one, two, three = b * size, other * size, soon * size
+        if members == 1:
+            tile_1(blocks, one, two, three, groups, asked, at, sums)
+        elif members == 2:
+            tile_2(blocks, one, two, three, groups, asked, at, sums)
+        elif members <= 4:
+            tile_4(blocks, one, two, three, groups, asked, at, sums)
+        else:
+            tile_all(blocks, one, two, three, groups, asked, at, sums)
+        one, two = one + groups * LINE, two + groups * LINE
+        low_term, low_lean = simd.load(F32, blocks, one), simd.load(F32, blocks, one + LINE)
+        high_term, high_lean = simd.load(F32, blocks, two), simd.load(F32, blocks, two + LINE)
+        for r in range(members):
+            turn, slack = simd.splat(F32, factors[r, 0]), simd.splat(F32, factors[r, 1])
+            bar = factors[r, 3]
+            low = simd.convert(F32, simd.load(I32, sums, r * TILE))
+            high = simd.convert(F32, simd.load(I32, sums, r * TILE + LANES))
+            low = simd.fma(low, turn, simd.fma(low_lean, slack, low_term))
+            high = simd.fma(high, turn, simd.fma(high_lean, slack, high_term))
+            near, far = low < bar, high < bar
+            if simd.any(near | far):
+                to = r * ROOM + counts[r]
+                to = enter(low, near, b * LANES, begin, end, values, places, to)
+                if other > b:
+                    to = enter(high, far, other * LANES, begin, end, values, places, to)
+                counts[r] = to - r * ROOM
+
+
+@inlined
+def finish(state, work, later, l, q, who, first, members, ids, dists):
+    """Compares what waits, or lets it wait for the query's last list (l < 0) if it has room: the
+    nearest first, about so many as a query wants that has fewer, and then what lies below its limit
+    still."""
+    vectors, (values, places, counts, due, gaps), (_, _, factors, _) = state[2], work[0], work[1]
+    k = dists.shape[1]
+    for r in range(members):
+        i = who[first + r]
+        at, count, base = r * ROOM, counts[r], factors[r, 2]
+        if l < 0:
+            at, count, base = ROWS * ROOM + i * WAIT, later[i], np.float32(0)
+        elif later.size and later[i] + count <= WAIT:
+            to = ROWS * ROOM + i * WAIT + later[i]
+            for c in range(count):
+                values[to + c], places[to + c] = values[at + c] + base, places[at + c]
+            later[i] += count
+            continue
+        if count == 0:
+            continue
+        some = k if dists[i, 0] == np.inf else count // 4
+        cut = np.float32(np.inf)
+        if some > 0 and count > 2 * some:
+            cut = threshold(values, at, count, some, some + some // 8)
+        found = pick(
+            values, places, at, count, np.float32(-np.inf), min(cut, limit(dists, i) - base), due
+        )
+        gauge(vectors, due, 0, found, q, i, gaps, 0)
+        admit(due, gaps, found, i, ids, dists)
+        if cut < np.inf:
+            found = pick(values, places, at, count, cut, limit(dists, i) - base, due)
+            gauge(vectors, due, 0, found, q, i, gaps, 0)
+            admit(due, gaps, found, i, ids, dists)
+
+
+@inlined
+def scan(state, work, plain, later, l, end, then, q, who, first, last, ids, dists):
+    """Lets the places of a unit enter, a stretch after the other."""
+    begin = state[4][l] if l >= 0 else 0
+    stop = (end + LANES - 1) // LANES
+    for b0 in range(begin // LANES, stop, STRETCH // LANES):
+        b1 = min(b0 + STRETCH // LANES, stop)
         for w in range(first, last, ROWS):
             members = min(ROWS, last - w)
-            for r in range(ROWS):
-                at[r] = who[w + min(r, members - 1)] * d
-            for b in range(b0, min(b0 + step, stop), 2):
-                other = min(b + 1, stop - 1)  # the next list's first block would come for nothing
-                soon = b + 2 if b + 2 < stop else then // LANES
-                if members == 1:
-                    tile_1(panels, b, other, soon, q, at, out)
-                elif members == 2:
-                    tile_2(panels, b, other, soon, q, at, out)
-                elif members <= 4:
-                    tile_4(panels, b, other, soon, q, at, out)
-                else:
-                    tile_all(panels, b, other, soon, q, at, out)
-                for r in range(members):
-                    consider(out, r, norms, b, other, begin, end, who[w + r], k, pools)
+            if plain:
+                low, high = max(begin, b0 * LANES), min(end, b1 * LANES)
+                directly(state, work, low, high, q, who, w, members, ids, dists)
+                continue
+            if l >= 0:
+                bound(state, work, l, end, b0, b1, then, q, who, w, members, dists)
+            finish(state, work, later, l, q, who, w, members, ids, dists)
 
 
-@njit
-def consider(products, r, norms, b, other, begin, end, row, k, pools):
-    """Offers what two blocks have below the limit of one query, given its products with them."""
-    twice = simd.splat(F32, np.float32(-2))
-    low = simd.fma(simd.load(F32, products, (r, 0)), twice, simd.load(F32, norms, (b, 0)))
-    high = simd.load(F32, products, (r, LANES))
-    high = simd.fma(high, twice, simd.load(F32, norms, (other, 0)))
-    limit = pools[3][row]
-    if simd.any((low < limit) | (high < limit)):
-        offer(pools, row, k, low, high, b * LANES, begin, end)
+@inlined
+def directly(state, work, begin, end, q, who, first, members, ids, dists):
+    """The same without bounds: all are compared."""
+    vectors, (values, _, _, due, gaps) = state[2], work[0]
+    count, k = end - begin, dists.shape[1]
+    for r in range(0, members, 2):
+        s = min(r + 1, members - 1)
+        i, j = who[first + r], who[first + s]
+        gauge_two(vectors, begin, end, q, i, j, values, r * ROOM, s * ROOM)
+    for r in range(members):
+        i = who[first + r]
+        cut = dists[i, 0]
+        if count > 2 * k and cut == np.inf:
+            cut = threshold(values, r * ROOM, count, k, k + k // 8)
+        found = 0
+        for c in range(0, count, LANES):
+            value = simd.load(F32, values, r * ROOM + c)
+            near = (value <= cut) & simd.first(MASK, count - c)
+            simd.store(gaps, found, simd.compress(value, near))
+            simd.store(due, found, simd.compress(simd.iota(I32) + np.int32(begin + c), near))
+            found += simd.count(near)
+        admit(due, gaps, found, i, ids, dists)
+
+
+# What there is to scan: units i64[n, 4], and who i64[...] they are for
+
+
+@inlined
+def put(units, u, l, end, first, last):
+    units[u, 0], units[u, 1], units[u, 2], units[u, 3] = l, end, first, last
+
+
+@njit(error_model="numpy")
+def in_turn(probes, offsets, most):
+    """Query by query, the nearest list first, at most `most` vectors of each query."""
+    nq, nprobe = probes.shape
+    units, count = np.empty((nq * nprobe, 4), np.int64), 0
+    for i in range(nq):
+        left = most
+        for p in range(nprobe):
+            begin = offsets[probes[i, p]]
+            end = min(offsets[probes[i, p] + 1], begin + left)
+            left -= end - begin
+            if begin < end:
+                put(units, count, probes[i, p], end, i, i + 1)
+                count += 1
+    return units[:count], np.arange(nq), count
+
+
+@njit(error_model="numpy")
+def together(probes, offsets, plain):
+    """List by list: at first the nearest of all queries, then, once for each query, the others; what
+    waits is compared at the end (list -1). Returns how many come before the others, too."""
+    nq, nprobe = probes.shape
+    nlist = offsets.size - 1
+    units, count = np.empty((min(nlist, nq) + min(nlist, nq * nprobe) + 1, 4), np.int64), 0
+    who, starts = np.empty(nq * nprobe + nq, np.int64), np.empty(nlist + 1, np.int64)
+    early = 0
+    near = nprobe if plain else 1
+    for first, last in ((0, near), (near, nprobe)):
+        turn(probes, first, last, starts, who)
+        for l in range(nlist):
+            if starts[l] < starts[l + 1] and offsets[l] < offsets[l + 1]:
+                put(units, count, l, offsets[l + 1], starts[l], starts[l + 1])
+                count += 1
+        if first == 0:
+            early = count
+    for i in range(nq):
+        who[nq * nprobe + i] = i
+    if count > early:
+        put(units, count, -1, LANES, nq * nprobe, nq * nprobe + nq)
+        count += 1
+    return units[:count], who, early
+
+
+@njit(error_model="numpy")
+def turn(probes, first, last, starts, who):
+    """Who probes which list: list l is wanted by who[starts[l] : starts[l + 1]]."""
+    nq = probes.shape[0]
+    starts[:] = 0
+    for i in range(nq):
+        for p in range(first, last):
+            starts[probes[i, p]] += 1
+    total = nq * first
+    for l in range(starts.size):
+        total += starts[l]
+        starts[l] = total
+    for i in range(nq - 1, -1, -1):
+        for p in range(first, last):
+            starts[probes[i, p]] -= 1
+            who[starts[probes[i, p]]] = i
 
 
 # Entry points
 
 
-@njit
-def prepare(vectors, rows, offsets, centroids):
-    """The packed vectors, list after list as they came, and who they are."""
-    panels, norms = pack(vectors)
-    return panels, norms, rows.copy(), offsets.copy()
-
-
-@njit
+@njit(error_model="numpy")
 def scratch(state):
-    """Places for the pools of as many queries as pass at once."""
-    return np.empty(PLACES, np.float32), np.empty(PLACES, np.int32)
+    """What a tile works on, and what its queries compare."""
+    d = state[5].shape[1]
+    width = (d + LANES - 1) // LANES * LANES
+    asked, sums = np.empty(ROWS * width, np.int8), np.empty(ROWS * TILE, np.int32)
+    tile = asked, sums, np.empty((ROWS, 4), np.float32), np.empty(ROWS, np.int64)
+    return tile, np.empty(ROWS, np.int64), np.empty(ROOM, np.int32), np.empty(ROOM, np.float32)
 
 
-@njit
-def turned(probes, nlist):
-    """Who probes which list: list l is wanted by who[starts[l] : starts[l + 1]], rows of probes."""
-    nq, nprobe = probes.shape
-    starts = np.zeros(nlist + 1, np.int64)
+@njit(error_model="numpy")
+def answer(state, scratch, q, probes, most, ids, dists):
+    rows, offsets = state[3], state[4]
+    nq, k = ids.shape
+    ids[:] = -1
+    dists[:] = np.inf
+    plain = probes.shape[1] * rows.size <= FEW_EACH * k * (offsets.size - 1)
+    if most > 0 or nq < 2:
+        units, who, early = in_turn(probes, offsets, most if most > 0 else 1 << 62)
+    else:
+        units, who, early = together(probes, offsets, plain)
+    room = ROWS * ROOM + (nq * WAIT if early < units.shape[0] else 0)
+    tile, counts, due, gaps = scratch
+    work = (np.empty(room, np.float32), np.empty(room, np.int32), counts, due, gaps), tile
+    later, none = np.zeros(nq, np.int64), np.empty(0, np.int64)
+    for u in range(units.shape[0]):
+        l, end, first, last = units[u, 0], units[u, 1], units[u, 2], units[u, 3]
+        then = offsets[max(0, units[min(u + 1, units.shape[0] - 1), 0])]
+        scan(
+            state,
+            work,
+            plain,
+            none if u < early else later,
+            l,
+            end,
+            then,
+            q,
+            who,
+            first,
+            last,
+            ids,
+            dists,
+        )
+    spare_ids, spare = np.empty(k, np.int64), np.empty(k + LANES, np.float32)
     for i in range(nq):
-        for p in range(nprobe):
-            starts[probes[i, p] + 1] += 1
-    for l in range(nlist):
-        starts[l + 1] += starts[l]
-    who, at = np.empty(nq * nprobe, np.int64), starts.copy()
-    for i in range(nq):
-        for p in range(nprobe):
-            l = probes[i, p]
-            who[at[l]] = i
-            at[l] += 1
-    return starts, who
+        settle(ids, dists, i, rows, spare_ids, spare)
 
 
-@njit
+@njit(error_model="numpy")
 def search(state, scratch, q, probes, ids, dists):
-    panels, norms, rows, offsets = state
-    values, places = scratch
-    nq, d = q.shape
-    k = ids.shape[1]
-    size = pool_size(k)
-    if size > values.size:
-        values, places = np.empty(size, np.float32), np.empty(size, np.int32)
-    chunk = values.size // size
-    for i in range(0, nq, chunk):
-        part, wanted = q[i : i + chunk], probes[i : i + chunk]
-        pools = empty_pools(values, places, part.shape[0], k)
-        if part.shape[0] == 1:
-            alone = np.zeros(1, np.int64)
-            for p in range(wanted.shape[1]):
-                l, after = wanted[0, p], wanted[0, min(p + 1, wanted.shape[1] - 1)]
-                begin, end, then = offsets[l], offsets[l + 1], offsets[after]
-                scan(panels, norms, begin, end, then, part, alone, 0, 1, k, pools)
-        else:
-            starts, who = turned(wanted, offsets.size - 1)
-            for l in range(offsets.size - 1):
-                if starts[l] < starts[l + 1] and offsets[l] < offsets[l + 1]:
-                    begin, end = offsets[l], offsets[l + 1]
-                    first, last = starts[l], starts[l + 1]
-                    scan(panels, norms, begin, end, end, part, who, first, last, k, pools)
-        for r in range(part.shape[0]):
-            settle(pools, r, k, panels, part, r * d, ids[i + r], dists[i + r])
-            named(rows, ids[i + r])
+    answer(state, scratch, q, probes, np.int64(0), ids, dists)
 
 
-@njit
-def named(rows, ids):
-    """Places to rows."""
-    for i in range(ids.size):
-        if ids[i] >= 0:
-            ids[i] = rows[ids[i]]
-
-
-@njit
+@njit(error_model="numpy")
 def search_capped(state, scratch, q, probes, max_codes, ids, dists):
     """The first max_codes vectors in the order of the probes, query by query."""
-    if max_codes <= 0:
-        search(state, scratch, q, probes, ids, dists)
-        return
-    panels, norms, rows, offsets = state
-    values, places = scratch
-    k = ids.shape[1]
-    if pool_size(k) > values.size:
-        values, places = np.empty(pool_size(k), np.float32), np.empty(pool_size(k), np.int32)
-    alone = np.zeros(1, np.int64)
-    for i in range(q.shape[0]):
-        pools, one, left = empty_pools(values, places, 1, k), q[i : i + 1], max_codes
-        for l in probes[i]:
-            begin = offsets[l]
-            end = min(offsets[l + 1], begin + left)
-            if begin < end:
-                scan(panels, norms, begin, end, end, one, alone, 0, 1, k, pools)
-            left -= end - begin
-        settle(pools, 0, k, panels, one, 0, ids[i], dists[i])
-        named(rows, ids[i])
+    answer(state, scratch, q, probes, max_codes, ids, dists)
