@@ -20,7 +20,6 @@ from ..compiled import kept
 from .arguments import F32, I64
 
 Run = Callable[..., None]
-MANY = 512  # queries from which those of one list are brought together: more than pass at once
 
 
 @cache
@@ -45,7 +44,7 @@ def listed() -> tuple[Any, Run]:
     `few` queries are handed over one by one, others list by list."""
     import numba
 
-    from .loops import by_first, put, read, rename, take
+    from .loops import read, rename
 
     kernel = kernels.product("ivf-flat")
     search, scratch = kernel.search, kernel.scratch
@@ -60,22 +59,12 @@ def listed() -> tuple[Any, Run]:
             search(state, places, q[one], wanted, ids[one], dists[one])
 
     @numba.njit(nogil=True)
-    def in_order(state, places, q, probes, ids, dists):  # type: ignore[no-untyped-def]
-        order = by_first(probes)
-        found, apart = np.empty_like(ids), np.empty_like(dists)
-        search(state, places, take(q, order), take(probes, order), found, apart)
-        put(found, order, ids)
-        put(apart, order, dists)
-
-    @numba.njit(nogil=True)
     def run(state, offsets, names, few, q, probes, ids, dists):  # type: ignore[no-untyped-def]
         places = scratch(state)
         if q.shape[0] < few:
             singly(state, places, offsets.size - 2, q, probes, ids, dists)
-        elif q.shape[0] < MANY:
-            search(state, places, q, probes, ids, dists)
         else:
-            in_order(state, places, q, probes, ids, dists)
+            search(state, places, q, probes, ids, dists)
         rename(names, ids)
 
     kept({"run": run})

@@ -61,9 +61,8 @@ class Packed(Runs):
         prepare, _ = engine.listed()
         extra = np.zeros((1, self.centres.shape[1]), np.float32)
         centres = np.concatenate([self.centres, extra])
-        return prepare(
-            np.ascontiguousarray(self.vectors), np.arange(len(self.ids)), self.offsets, centres
-        )
+        vectors = shown(np.ascontiguousarray(self.vectors))  # kept as they are, beside their codes
+        return prepare(vectors, np.arange(len(self.ids)), self.offsets, centres)
 
     @cached_property
     def radii(self) -> F32:

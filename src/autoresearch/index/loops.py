@@ -79,39 +79,6 @@ def read(probes, nowhere):
 
 
 @njit
-def by_first(probes):
-    """The order i64[nq] of queries by the first of their probes i64[nq, nprobe], as it came else:
-    those who share a list then share a pass over it."""
-    nq = probes.shape[0]
-    places = np.zeros(probes[:, 0].max() + 2, np.int64)
-    for i in range(nq):
-        places[probes[i, 0] + 1] += 1
-    for i in range(1, places.size):
-        places[i] += places[i - 1]
-    order = np.empty(nq, np.int64)
-    for i in range(nq):
-        order[places[probes[i, 0]]] = i
-        places[probes[i, 0]] += 1
-    return order
-
-
-@njit
-def take(rows, order):
-    """rows[order], contiguous."""
-    out = np.empty((order.size, rows.shape[1]), rows.dtype)
-    for i in range(order.size):
-        out[i] = rows[order[i]]
-    return out
-
-
-@njit
-def put(rows, order, out):
-    """out[order] = rows."""
-    for i in range(order.size):
-        out[order[i]] = rows[i]
-
-
-@njit
 def rename(names, ids):
     """Places ids i64[nq, k] to names; -1 stays."""
     for i in range(ids.shape[0]):
