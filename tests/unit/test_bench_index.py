@@ -544,8 +544,8 @@ class TestForReal:
         with pytest.raises(Refusal, match=r"flat failed \(building .*x.npy"):
             run.process.build(plan, tmp_path, (core,))
 
-    def test_only_threads_of_faiss_are_bound_to_cores(self):
+    def test_threads_of_both_sides_are_bound_to_cores(self):
         theirs, ours = (run.process.pools((2, 3), role) for role in (THEIRS, OURS))
         assert theirs["OMP_PLACES"] == "{2},{3}" and theirs["OMP_PROC_BIND"] == "true"
+        assert ours.pop("AUTORESEARCH_BIND") == "1" and set(ours.values()) == {"2"}
         assert set(theirs) - set(ours) == {"OMP_PLACES", "OMP_PROC_BIND"}
-        assert set(ours.values()) == {"2"}

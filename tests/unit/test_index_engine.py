@@ -1,6 +1,8 @@
 """Threads of the indexes: shares cover all queries once, failures come out, a fork has its own."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -70,3 +72,18 @@ def test_a_fork_starts_threads_of_its_own():
     with open(reader) as pipe:
         assert pipe.read() == "xx"
     os.waitpid(pid, 0)
+
+
+def test_bound_threads_have_a_core_each():
+    """In a process of its own: binding stays."""
+    script = """if True:
+        import os
+        from autoresearch.index import engine
+        all = os.sched_getaffinity(0)
+        seen = []
+        engine.spread(lambda a, b: seen.append((a, os.sched_getaffinity(0))), 3, 3)
+        cores = [core for _, (core,) in sorted(seen)]
+        assert cores[0] == min(all) and set(cores) <= all
+        assert len(all) < 3 or len(set(cores)) == 3
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | {engine.BIND: "1"})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Refusal
+from ..index.engine import BIND
 from ..runner import wire
 from ..runner.bench import clean_environment
 from . import grid, timing
@@ -96,13 +97,13 @@ def _told(ours: Child, theirs: Child, point: Point, size: Size) -> Told:
 
 
 def pools(cores: Sequence[int], role: str) -> dict[str, str]:
-    """How many threads libraries start. Those of faiss's OpenMP, which spin at barriers, have a
-    core each: two that meet on one stop for a time slice of 4 ms, thirty short searches long. Ours
-    sleep while they wait, and would all be bound to the first core with the thread that starts
-    them."""
+    """How many threads libraries start. Those of both sides have a core each: two that meet on one
+    stop for a time slice of 4 ms, thirty short searches long."""
     counts = dict.fromkeys(_POOLS, str(len(cores)))
-    if role == OURS:
-        return counts
+    if (
+        role == OURS
+    ):  # where faiss, which reads the index, must not bind the thread that starts ours
+        return counts | {BIND: "1"}
     return counts | {"OMP_PROC_BIND": "true", "OMP_PLACES": ",".join(f"{{{c}}}" for c in cores)}
 
 

@@ -6,6 +6,7 @@ out its state.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,22 +21,7 @@ from ..compiled import kept
 from .arguments import F32, I64
 
 Run = Callable[..., None]
-
-
-@cache
-def nearest() -> tuple[Any, Run]:
-    """`prepare` and a driver of ivf-partition: exact nearest rows among all."""
-    import numba
-
-    kernel = kernels.product("ivf-partition")
-    select, scratch = kernel.select, kernel.scratch
-
-    @numba.njit(nogil=True)
-    def run(state, q, k, ids, dists):  # type: ignore[no-untyped-def]
-        select(state, scratch(state), q, k, ids, dists)
-
-    kept({"run": run})
-    return kernel.prepare, run
+BIND = "AUTORESEARCH_BIND"  # set and not 0: threads are bound to cores, as by OMP_PROC_BIND
 
 
 @cache
@@ -146,41 +132,21 @@ def coded() -> Run:
     return run
 
 
-class Rows:
-    """Vectors packed for `nearest`, a state that threads share."""
-
-    def __init__(self, x: F32) -> None:
-        prepare, self.run = nearest()
-        self.state = prepare(x)
-
-    def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
-        """Squared distances f32[nq, k] and rows i64[nq, k], nearest first; inf and -1 where there
-        are fewer."""
-        ids, dists = np.empty((len(q), k), np.int64), np.empty((len(q), k), np.float32)
-
-        def part(begin: int, end: int) -> None:
-            at = slice(begin, end)
-            self.run(self.state, q[at], k, ids[at], dists[at])
-
-        spread(part, len(q), threads)
-        return dists, ids
-
-
 class Centres:
     """Centres packed for `chosen`, a state that threads share."""
 
     def __init__(self, x: F32) -> None:
         from .assign import packed
 
-        prepare, _ = nearest()
-        self.state = packed(x), prepare(x)
+        self.state = packed(x), kernels.product("ivf-partition").prepare(x)
 
     def labels(self, x: F32, threads: int = 1) -> I64:
         """As the function."""
         return _labels(x, self.state[0], threads)
 
     def search(self, q: F32, k: int, threads: int = 1) -> tuple[F32, I64]:
-        """As `Rows.search`; k is at most their number."""
+        """Squared distances f32[nq, k] and numbers i64[nq, k], nearest first; k is at most their
+        number."""
         ids, dists = np.empty((len(q), k), np.int64), np.empty((len(q), k), np.float32)
         share(partial(chosen(), self.state, k), (q, ids, dists), threads, max(1, len(q)))
         return dists, ids
@@ -236,8 +202,24 @@ def spread(part: Callable[[int, int], None], n: int, threads: int) -> None:
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: starting two takes longer than many searches."""
-    return ThreadPoolExecutor(threads, "autoresearch")
+    """Threads that stay: starting two takes longer than many searches. Where BIND asks for it they
+    have a core each, and so has who first calls: one woken on a busy core waits for its turn."""
+    if os.environ.get(BIND, "") in ("", "0"):
+        return ThreadPoolExecutor(threads, "autoresearch")
+    cores = _cores()
+    os.sched_setaffinity(0, {cores[0]})
+    others = itertools.cycle(cores[1:] or cores)
+    return ThreadPoolExecutor(threads, "autoresearch", lambda: _move(next(others)))
+
+
+@cache
+def _cores() -> list[int]:
+    """Those of the process, before any thread is bound."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def _move(core: int) -> None:
+    os.sched_setaffinity(0, {core})
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not pass a fork

@@ -1,11 +1,12 @@
 """Exact search over all vectors, by squared distance or inner product, with faiss's names.
 
-Knows its vectors and the engine; nothing of clusters or codes.
+Knows its vectors and the engine; nothing of how a kernel finds what is near.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy as np
 from ..errors import Refusal
 from . import arguments, engine, storage
 from .arguments import F32, I64
+from .lists import Packed
 
 MATRIX = 1 << 26  # bytes of scores that are held at once
+SOME = 4096  # vectors
 MODES = ("auto", "matrix", "chunked")
 
 
@@ -28,7 +31,7 @@ class _Flat(arguments.Threaded):
     def __init__(self, d: int) -> None:
         self.d = arguments.components(d)
         self._parts: list[F32] = []
-        self._packed: engine.Rows | None = None
+        self._packed: Packed | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: vectors and settings; what was packed is packed anew."""
@@ -81,7 +84,8 @@ class _Flat(arguments.Threaded):
 
 
 class IndexFlatL2(_Flat):
-    """The nearest by squared distance, in the kernel of ivf-partition: no matrix is ever made."""
+    """The nearest by squared distance: one inverted list that all queries probe, in the kernel of
+    ivf-flat."""
 
     kind = "flat-l2"
 
@@ -90,8 +94,13 @@ class IndexFlatL2(_Flat):
         nearest first; inf and -1 where there are fewer than k."""
         q, k = self._asked(q, k)
         if self._packed is None:
-            self._packed = engine.Rows(self.x)
-        return self._packed.search(q, k, self.num_threads)
+            self._packed = _one_list(self.x)
+        dists, ids = np.empty((len(q), k), np.float32), np.empty((len(q), k), np.int64)
+        _, run = engine.listed()
+        held, probes = self._packed, np.zeros((len(q), 1), np.int64)
+        call = partial(run, held.state, *held.named, 0.0)
+        engine.share(call, (q, probes, ids, dists), self.num_threads, max(1, len(q)))
+        return dists, ids
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
         """All vectors at a squared distance below `radius`: limits i64[nq + 1], then distances and
@@ -101,6 +110,13 @@ class IndexFlatL2(_Flat):
 
         q, near = arguments.vectors(q, self.d, "q"), arguments.limit(radius)
         return in_range(q, self.x, distances, lambda found: found < near)
+
+
+def _one_list(x: F32) -> Packed:
+    """x as a list; its centre is a mean of some, which is as good as any."""
+    n, d = x.shape
+    some = x[:: max(1, n // SOME)] if n else np.zeros((1, d), np.float32)
+    return Packed(x, np.arange(n), np.array([0, n, n]), some.mean(0, keepdims=True))
 
 
 class IndexFlatIP(_Flat):
