@@ -195,14 +195,16 @@ def scan_list(state, tables, begin, end, base, places, dists):
     noise = NOISE * (size + most + base)
     for b in range(begin // ROWS, (end - 1) // ROWS + 1, 2):
         one, other = inside(b, begin, end), inside(b + 1, begin, end)
-        if simd.has(FEATURE) and dists[0] < np.inf and scale > 0:
+        if not (simd.has(FEATURE) and scale > 0 and dists[0] < np.inf):
+            enter_many(state, table, row, b, one, base, places, dists)
+            one = np.uint64(0)
+        if simd.has(FEATURE) and scale > 0 and dists[0] < np.inf:  # perhaps by what just entered
             limit = (dists[0] + noise - base - least) * scale + np.float32(1)
             near, other_near = near_rows(levels, blocks, terms, b, limit, scale)
             enter_some(state, table, b, one & near, base, places, dists)
             enter_some(state, table, b + 1, other & other_near, base, places, dists)
-            continue
-        enter_many(state, table, row, b, one, base, places, dists)
-        enter_many(state, table, row, b + 1, other, base, places, dists)
+        else:
+            enter_many(state, table, row, b + 1, other, base, places, dists)
 
 
 @njit
