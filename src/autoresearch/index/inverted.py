@@ -175,12 +175,13 @@ class Inverted(ABC, arguments.Threaded):
         dists, lists = self._coarse.search(q, self._probed(), threads)
         return limited(held, Probes(lists, dists), most)
 
-    def _threads(self, nq: int, row_ns: float) -> int:
-        """As many as get enough to do, at most `num_threads`; a row of a list takes `row_ns`."""
+    def _threads(self, nq: int, row_ns: float, own_ns: float = 0.0) -> int:
+        """As many as get enough to do, at most `num_threads`; a row of a list takes `row_ns`, and a
+        query `own_ns` before the first."""
         if self.num_threads < 2:
             return 1
         rows = self._probed() * self.ntotal / self.nlist
-        work = nq * (COARSE_NS * self.nlist * self.d + row_ns * rows)
+        work = nq * (COARSE_NS * self.nlist * self.d + row_ns * rows + own_ns)
         return min(self.num_threads, 1 + int(work / WORTH_NS))
 
     def _probed(self) -> int:

@@ -22,6 +22,7 @@ from .quantizer import U8, Quantizer
 
 SETTINGS = ("nprobe", "max_codes")
 CODE_NS = 0.05  # a code: so many that a guess will do
+ENTRY_NS = 0.6  # an entry of a query's table
 
 
 class IndexIVFPQ(Inverted):
@@ -96,7 +97,7 @@ class IndexIVFPQ(Inverted):
         return partial(engine.coded(), self._coarse.state, held.state, *asked)
 
     def _search(self, route: Route, q: F32, ids: I64, dists: F32) -> None:
-        threads = self._threads(len(q), CODE_NS * self.M)
+        threads = self._threads(len(q), CODE_NS * self.M, ENTRY_NS * 256 * self.M)
         engine.share(route.call, (q, ids, dists), threads, route.step)
 
     def range_search(self, q: Any, radius: float) -> tuple[I64, F32, I64]:
