@@ -1,10 +1,9 @@
 """Where going list by list overtakes going query by query: the sweep behind IndexIVFFlat's `auto`.
 
 Prints matrix's time over csr's, by lists, lists probed and queries, with the queries that a list
-gets on average in units of nlist / 512. Above 1 csr is faster. `--quick` is for tests.
+gets on average in units of nlist / 512. Above 1 csr is faster.
 """
 
-import sys
 import time
 
 import numpy as np
@@ -13,17 +12,16 @@ from autoresearch.bench_index.vectors import drawn
 from autoresearch.index import IndexIVFFlat
 
 GRID = (64, 256, 1024), (1, 4, 16), (2, 8, 32, 128)
-QUICK = (16,), (1, 4), (2, 8)
 LAPS = 15
+N, D = 100_000, 128
 
 
-def main(quick: bool) -> None:
-    n, d = (2_000, 16) if quick else (100_000, 128)
-    nlists, nprobes, nqs = QUICK if quick else GRID
-    x, q = drawn(n, d, 4096)
+def main() -> None:
+    nlists, nprobes, nqs = GRID
+    x, q = drawn(N, D, 4096)
     print("nlist  nprobe   nq    load  matrix/csr")
     for nlist in nlists:
-        index = IndexIVFFlat(d, nlist)
+        index = IndexIVFFlat(D, nlist)
         index.train(x[: 64 * nlist])
         index.add(x)
         for index.nprobe in nprobes:
@@ -39,7 +37,7 @@ def ratio(index: IndexIVFFlat, q: np.ndarray, nq: int) -> float:
 
 
 def parts(q: np.ndarray, nq: int) -> list[list[np.ndarray]]:
-    """For each lap batches of nq queries, about a thousand in all."""
+    """For each lap batches of nq queries, some 512 in all."""
     rng, count = np.random.default_rng(nq), max(1, 512 // nq)
     return [[q[rng.choice(len(q), nq)] for _ in range(count)] for _ in range(LAPS)]
 
@@ -53,4 +51,4 @@ def lap(index: IndexIVFFlat, mode: str, batches: list[np.ndarray]) -> float:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv)
+    main()

@@ -98,11 +98,10 @@ def _told(ours: Child, theirs: Child, point: Point, size: Size) -> Told:
 
 def pools(cores: Sequence[int], role: str) -> dict[str, str]:
     """How many threads libraries start. Those of both sides have a core each: two that meet on one
-    stop for a time slice of 4 ms, thirty short searches long."""
+    stop for a time slice of 4 ms, thirty short searches long. faiss, which reads the index for ours
+    too, must not bind the thread there that starts them."""
     counts = dict.fromkeys(_POOLS, str(len(cores)))
-    if (
-        role == OURS
-    ):  # where faiss, which reads the index, must not bind the thread that starts ours
+    if role == OURS:
         return counts | {BIND: "1"}
     return counts | {"OMP_PROC_BIND": "true", "OMP_PLACES": ",".join(f"{{{c}}}" for c in cores)}
 
