@@ -163,7 +163,7 @@ def ask(q, i, centroids, l, step, asked, at):
     turn = np.float32(2) * g * step
     noise = NOISE * (square + turn * np.float32(256) * np.sqrt(size * np.float32(q.shape[1])))
     base = square - noise + turn * np.float32(128) * total
-    known = square < HUGE
+    known = (square < HUGE) & (abs(base) < HUGE)
     return (-turn, -slack, base) if known else (np.float32(0), np.float32(0), UNKNOWN)
 
 
@@ -344,7 +344,8 @@ def admit(due, gaps, found, i, ids, dists):
     first, k = 0, dists.shape[1]
     if ids[i, k - 1] < 0 and ids[i, 0] < 0:
         while first < min(k, found):
-            ids[i, k - 1 - first], dists[i, k - 1 - first] = due[first], gaps[first]
+            ids[i, k - 1 - first] = due[first] if gaps[first] < np.inf else -1
+            dists[i, k - 1 - first] = gaps[first]
             first += 1
         if first == k:
             at = worst(dists, i, dists[i, 0])

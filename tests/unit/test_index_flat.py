@@ -164,3 +164,18 @@ def test_no_threads_are_refused(kind):
 def test_no_components_are_refused():
     with pytest.raises(Refusal, match="number of components"):
         IndexFlatL2(0)
+
+
+def test_one_vector_beyond_all_squares_hides_no_other():
+    index, x = IndexFlatL2(8), np.repeat(np.arange(300, dtype=np.float32)[:, None], 8, 1)
+    x[0] = np.finfo(np.float32).max
+    index.add(x)
+    dists, ids = index.search(np.full((2, 8), 10, np.float32), 3)
+    assert dists.tolist() == [[0, 8, 8]] * 2 and set(ids[0]) == {9, 10, 11}
+
+
+def test_who_is_infinitely_far_is_not_found():
+    index = IndexFlatL2(8)
+    index.add(np.full((3, 8), np.finfo(np.float32).max, np.float32))
+    dists, ids = index.search(np.zeros((2, 8), np.float32), 2)
+    assert np.isinf(dists).all() and (ids == -1).all()

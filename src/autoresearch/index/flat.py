@@ -17,7 +17,7 @@ from .arguments import F32, I64
 from .lists import Packed
 
 MATRIX = 1 << 26  # bytes of scores that are held at once
-SOME = 4096  # vectors
+SOME = 256  # vectors
 MODES = ("auto", "matrix", "chunked")
 
 
@@ -113,10 +113,10 @@ class IndexFlatL2(_Flat):
 
 
 def _one_list(x: F32) -> Packed:
-    """x as a list; its centre is a mean of some, which is as good as any."""
+    """x as a list; its centre is the median of some, which no single huge component moves."""
     n, d = x.shape
     some = x[:: max(1, n // SOME)] if n else np.zeros((1, d), np.float32)
-    return Packed(x, np.arange(n), np.array([0, n, n]), some.mean(0, keepdims=True))
+    return Packed(x, np.arange(n), np.array([0, n, n]), np.median(some, 0, keepdims=True))
 
 
 class IndexFlatIP(_Flat):
