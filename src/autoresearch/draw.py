@@ -128,6 +128,12 @@ def _clustered(rng: Generator, shape: Shape) -> NDArray[Any]:
     return centres[rng.integers(0, 200, shape[:-1])] + _normal(rng, shape) * np.float32(0.5)
 
 
+def _latent(rng: Generator, shape: Shape) -> NDArray[Any]:
+    """As embeddings: clusters that overlap in a few hidden directions, and a little noise in all."""
+    hidden = _clustered(rng, (*shape[:-1], 16))
+    return hidden @ _normal(rng, (16, shape[-1])) + _normal(rng, shape) * np.float32(0.3)
+
+
 def _normal(rng: Generator, shape: Shape) -> F32:
     return rng.standard_normal(shape, np.float32)
 
@@ -154,6 +160,7 @@ FLOATS: dict[str, Callable[[Generator, Shape], NDArray[Any]]] = {
     "normal": _normal,
     "uniform": _uniform,
     "clustered": _clustered,
+    "latent": _latent,
     "sparse": _masked(0.1),
     "mostly_zero": _masked(0.01),
     "wide": _wide,

@@ -33,19 +33,21 @@ BATTERY = tuple(
         (5, 300, 40, 8, 3, 1, "outlier"),
         (3, 200, 24, 6, 6, 64, "zero"),
         (4, 260, 768, 8, 2, 40, "clustered"),
+        (9, 1500, 70, 5, 3, 200, "latent"),
+        (1, 300, 130, 2, 2, 90, "latent"),
     )
 )
 
 WORKLOADS = (
-    _spec("search", 1, 16_384, 128, 64, 16, 0, "clustered"),
+    _spec("search", 1, 16_384, 128, 64, 16, 0, "latent"),
     _spec("search", 1, 16_384, 128, 64, 16, 0, "sparse"),
-    _spec("search", 1, 4_096, 768, 64, 8, 0, "uniform"),
-    _spec("search", 64, 16_384, 128, 128, 4, 0, "clustered"),
+    _spec("search", 1, 4_096, 768, 64, 8, 0, "latent"),
+    _spec("search", 64, 16_384, 128, 128, 4, 0, "latent"),
     _spec("search", 64, 16_384, 128, 128, 4, 0, "uniform"),
     _spec("search", 64, 4_096, 768, 64, 2, 0, "normal"),
     _spec("search", 2048, 16_384, 128, 512, 1, 0, "clustered"),
     _spec("search_capped", 1, 16_384, 128, 64, 16, 3000, "sparse"),
-    _spec("search_capped", 32, 16_384, 128, 128, 12, 1000, "uniform"),
+    _spec("search_capped", 32, 16_384, 128, 128, 12, 1000, "latent"),
     _spec("search_capped", 16, 16_384, 128, 128, 16, 1500, "normal"),
 )
 
@@ -53,7 +55,7 @@ WORKLOADS = (
 JITTER = {
     "n": range(12_000, 16_384),
     "d": (96, 100, 128, 144),
-    "dist": ("clustered", "sparse", "uniform", "normal"),
+    "dist": ("latent", "clustered", "sparse", "uniform", "normal"),
 }
 
 DATA = "vectors"
@@ -91,11 +93,20 @@ def _centroids(rng, sample, nlist):
 
 def each(rng, spec, static):
     """Queries of the same distribution, among clusters near stored vectors, and their lists."""
+    q = _queries(rng, spec, static["vectors"])
+    return {"q": q, "probes": _nearest(q, spec, static), "max_codes": spec["max_codes"]}
+
+
+def _queries(rng, spec, vectors):
+    """f32[nq, d]; what is latent in the vectors lies in the differences between them."""
+    if spec["dist"] == "latent":
+        near, one, other = vectors[rng.integers(spec["n"], size=(3, spec["nq"]))]
+        return near + np.float32(0.25) * (one - other)
     clustered = spec["dist"] == "clustered"
     q = draw.floats(rng, (spec["nq"], spec["d"]), "normal" if clustered else spec["dist"])
     if clustered:
-        q = static["vectors"][rng.integers(spec["n"], size=spec["nq"])] + np.float32(0.5) * q
-    return {"q": q, "probes": _nearest(q, spec, static), "max_codes": spec["max_codes"]}
+        q = vectors[rng.integers(spec["n"], size=spec["nq"])] + np.float32(0.5) * q
+    return q
 
 
 def _nearest(q, spec, static):

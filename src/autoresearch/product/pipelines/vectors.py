@@ -25,12 +25,18 @@ WIDEST = 64  # queries of a batch
 
 
 def _lists(
-    inputs: Inputs, rng: Generator, size: Size, n: int, nlist: int, d: int = D
+    inputs: Inputs,
+    rng: Generator,
+    size: Size,
+    n: int,
+    nlist: int,
+    d: int = D,
+    dist: str = "clustered",
 ) -> dict[str, Array]:
     """Vectors list by list, and batches of queries near them."""
     flat = inputs("ivf-flat")
     least = {"nq": size.of(WIDEST, 4), "n": size.of(n, 400), "nlist": size.of(nlist, 8)}
-    spec = {**least, "d": d, "nprobe": 4, "max_codes": 0, "dist": "clustered"}
+    spec = {**least, "d": d, "nprobe": 4, "max_codes": 0, "dist": dist}
     static = flat.static(rng, spec)
     q = np.stack([flat.each(rng, spec, static)["q"] for _ in range(size.batches)])
     return {**static, "q": q}
@@ -61,7 +67,7 @@ class Coarse:
 
 
 def _draw_flat(inputs: Inputs, rng: Generator, size: Size) -> dict[str, Array]:
-    drawn = _lists(inputs, rng, size, 1 << 17, 512)
+    drawn = _lists(inputs, rng, size, 1 << 17, 512, dist="latent")
     return {**drawn, "scale": _scale(drawn["q"], drawn["vectors"])}
 
 
