@@ -55,7 +55,7 @@ WORKLOADS = (
 JITTER = {
     "n": range(12_000, 16_384),
     "d": (96, 100, 128, 144),
-    "dist": ("latent", "clustered", "sparse", "uniform", "normal"),
+    "dist": ("latent", "latent", "latent", "clustered", "sparse", "uniform", "normal"),
 }
 
 DATA = "vectors"
