@@ -8,6 +8,11 @@ by Cauchy and Schwarz. Sums of products of bytes are four to an instruction, and
 of what floats are to read; only vectors whose bound lies below the k-th distance found are compared
 component by component (bounds from quantised vectors: VA-File, Weber, Schek, Blott, VLDB 1998).
 
+*Leaders.* Where a few directions hold nearly all of what vectors differ from their centres by, as of
+embeddings, both stand for their components along these: no projection lengthens a difference, so a
+bound stays one, and a quarter or an eighth is to read (KLT of the VA+-file, Ferhatosmanoglu, Tuncel,
+Agrawal, El Abbadi, CIKM 2000).
+
 *Layout.* Codes lie in blocks of LANES vectors, four components of each side by side, and behind
 them two numbers a vector: its `term` |x|^2, and its `lean`, by which the bound gives way. A block is
 one run of bytes, in the order in which it is read. The vectors themselves stay where they are.
@@ -46,9 +51,17 @@ TOP = np.float32(127)
 TINY, HUGE = np.float32(1e-30), np.float32(1e38)
 UNKNOWN = np.float32(-3e38)  # a base with which all bounds lie below all bars
 WAIT = 64  # bounds of a query that may wait for its last list
-AHEAD = 1024  # vectors that are fetched before they are compared
+AHEAD = 1024  # components between what is compared and what is fetched
 FEW_EACH = 8  # vectors probed for each of the k wanted, up to which bounds do not pay
+FEW_LEFT = 16  # bounds, up to which a choice among them costs more than it spares
 SAMPLE = 64  # vectors of a list that say how its codes count
+LEARN = 256  # vectors that say which directions lead, and others that say how far
+MOST_LEADERS = 64
+LEADERS = 16  # they come in steps of so many
+TURNS = 3  # of the iteration that finds them
+HELD = 0.98  # of a vector's square they must hold, on average, or all components are taken
+DRIFT = 4e-8  # relative error of a leader, times components: of a sum, and of an axis
+FAR = np.float32(1e17)  # a component that is squared and added up for ten thousand like it
 
 
 inlined = njit(inline="always", error_model="numpy")
@@ -56,30 +69,45 @@ inlined = njit(inline="always", error_model="numpy")
 # Layout
 
 
+@inlined
+def aligned(count, dtype):
+    """An array that begins where a cache line does: a load of 64 bytes is two where it crosses."""
+    out = np.empty(count + 64, dtype)
+    start = (-out.ctypes.data & 63) // out.itemsize
+    return out[start : start + count]
+
+
 @njit(error_model="numpy")
 def prepare(vectors, rows, offsets, centroids):
     """Blocks of codes, what a unit of theirs is worth in each list, and the rest as it came."""
+    axes = leading(vectors, offsets, centroids)
+    own = room(axes, 2 * SAMPLE)
     steps = np.empty(offsets.size - 1, np.float32)
     for l in range(steps.size):
-        steps[l] = step_of(vectors, offsets[l], offsets[l + 1], centroids, l)
-    blocks = pack(vectors, offsets, centroids, steps)
-    return blocks, steps, vectors, rows.copy(), offsets.copy(), centroids.copy()
+        steps[l] = step_of(vectors, offsets[l], offsets[l + 1], centroids, l, axes, own)
+    blocks = pack(vectors, offsets, centroids, steps, axes, own)
+    leaders = axes, np.full(1, drift(axes))
+    return blocks, steps, vectors, rows.copy(), offsets.copy(), centroids.copy(), leaders
 
 
 @njit(error_model="numpy")
-def step_of(vectors, begin, end, centroids, l):
+def step_of(vectors, begin, end, centroids, l, axes, own):
     """What a unit is worth: of the largest component's share and halves of it, the one that errs
     least on average, since a few large components should not cost all the others."""
     every = max(1, (end - begin) // SAMPLE)
-    few = np.empty(vectors.shape[1] + 64, np.int8)
+    m, width = components(axes), padded(components(axes))
+    first = last = padded(axes.shape[0])
+    few = np.empty(width, np.int8)
     widest = np.float32(0)
     for i in range(begin, end, every):
-        widest = max(widest, largest(vectors, i, centroids, l))
+        _, top = lead(vectors, i, centroids, l, axes, own, last)
+        widest = max(widest, top)
+        last += width
     step, least = widest / np.float32(127), np.float32(np.inf)
     while step > TINY:
         total = np.float32(0)
-        for i in range(begin, end, every):
-            _, apart, _, _ = encode(vectors, i, centroids, l, step, TOP, few, 0)
+        for at in range(first, last, width):
+            _, apart, _ = encode(own, at, m, step, TOP, few, 0)
             total += np.sqrt(apart)
         if not total < least:
             return step * np.float32(2)
@@ -89,82 +117,235 @@ def step_of(vectors, begin, end, centroids, l):
 
 
 @inlined
-def block_size(d):
-    """Bytes of a block."""
-    return (d + 3) // 4 * LINE + 2 * LINE
+def block_size(m):
+    """Bytes of a block of codes of m components."""
+    return (m + 3) // 4 * LINE + 2 * LINE
 
 
 @njit(error_model="numpy")
-def pack(vectors, offsets, centroids, steps):
+def pack(vectors, offsets, centroids, steps, axes, own):
     """u8[blocks * size]; pads are at distance inf, and there is a block of them at the end, as tiles
     take two."""
-    n, d = vectors.shape
-    size, groups = block_size(d), (d + 3) // 4
-    out = np.zeros((n // LANES + 2) * size, np.uint8)
+    m, behind, moved = components(axes), padded(axes.shape[0]), drift(axes)
+    size, groups = block_size(m), (m + 3) // 4
+    out = aligned((len(vectors) // LANES + 2) * size, np.uint8)
+    out[:] = np.uint8(0)
     few = np.zeros(4 * groups + 64, np.int8)
     for b in range(out.size // size):
         for lane in range(LANES):
             simd.store(out, b * size + groups * LINE + 4 * lane, np.float32(np.inf))
     for l in range(steps.size):
         for i in range(offsets[l], offsets[l + 1]):
-            square, apart, _, _ = encode(vectors, i, centroids, l, steps[l], TOP, few, 0)
-            lean = np.sqrt(apart) * (np.float32(1) + NOISE) + SHARE * np.sqrt(square)
+            far, _ = lead(vectors, i, centroids, l, axes, own, behind)
+            square, apart, _ = encode(own, behind, m, steps[l], TOP, few, 0)
+            lean = missed(apart, far, moved) + SHARE * np.sqrt(square)
             at = i // LANES * size + 4 * (i % LANES)
             for g in range(groups):
                 word = simd.load(np.uint32, few, 4 * g) ^ np.uint32(0x80808080)
                 simd.store(out, at + g * LINE, np.uint32(word))
-            term = min(square * (np.float32(1) - NOISE), HUGE)
-            simd.store(out, at + groups * LINE, term)
+            simd.store(out, at + groups * LINE, square * (np.float32(1) - NOISE))
             simd.store(out, at + groups * LINE + LINE, lean)
     return out
 
 
+# Leaders
+
+
 @inlined
-def largest(x, i, centroids, l):
-    """The largest magnitude of a component of x[i] - centroids[l]."""
-    d, top = x.shape[1], simd.zero(F32)
+def components(axes):
+    """How many of them stand for a vector."""
+    return axes.shape[1] if axes.size else axes.shape[0]
+
+
+@inlined
+def padded(count):
+    """Floats in whole vectors."""
+    return (count + LANES - 1) // LANES * LANES
+
+
+@inlined
+def room(axes, count):
+    """What `lead` works in, and behind it what stands for so many vectors."""
+    return aligned(padded(axes.shape[0]) + count * padded(components(axes)), np.float32)
+
+
+@inlined
+def lead(x, i, centroids, l, axes, own, to):
+    """What stands for x[i] - centroids[l] to own[to:], in whole vectors, behind what `room` leaves:
+    zeros where it is too FAR. Returns its largest magnitude, and that of what stands for it."""
+    d, m, top = x.shape[1], axes.shape[1], simd.zero(F32)
+    at = 0 if m else to
     for j in range(0, d, LANES):
         inside = simd.first(MASK, d - j)
         apart = simd.load_masked(F32, x, i * d + j, inside)
         apart -= simd.load_masked(F32, centroids, l * d + j, inside)
+        simd.store(own, at + j, apart)
         top = simd.max(top, simd.abs(apart))
-    return simd.reduce_max(top)
+    far = most = simd.reduce_max(top)
+    if not far < FAR:
+        most, top = np.float32(0), simd.zero(F32)
+        for j in range(0, d, LANES):
+            simd.store(own, at + j, top)
+    for c in range(0, m, LANES):
+        sums = along(axes, c, d, own)
+        simd.store(own, to + c, sums)
+        size = simd.reduce_max(simd.abs(sums))
+        most = max(most, size) if c else size
+    return far, most
 
 
 @inlined
-def encode(x, i, centroids, l, step, top, out, at):
-    """Codes i8 of x[i] - centroids[l] in units of step, up to top, to out[at:]; the sums of squares
-    of the difference and of what the codes miss, and the sums of the codes and of their squares."""
-    d = x.shape[1]
-    square, apart, total, size = simd.zero(F32), simd.zero(F32), simd.zero(F32), simd.zero(F32)
+def along(axes, c, d, own):
+    """own[:d] along a vector of axes, from the c-th on."""
+    m = axes.shape[1]
+    a = b = e = f = simd.zero(F32)
+    for j in range(0, d, 4):
+        at = j * m + c
+        a = simd.fma(simd.splat(F32, own[j]), simd.load(F32, axes, at), a)
+        b = simd.fma(simd.splat(F32, own[j + 1]), simd.load(F32, axes, at + m), b)
+        e = simd.fma(simd.splat(F32, own[j + 2]), simd.load(F32, axes, at + 2 * m), e)
+        f = simd.fma(simd.splat(F32, own[j + 3]), simd.load(F32, axes, at + 3 * m), f)
+    return (a + b) + (e + f)
+
+
+@inlined
+def drift(axes):
+    """How far rounding may move leaders, in units of the largest component that they stand for."""
+    d, m = axes.shape
+    return np.float32(DRIFT * d * np.sqrt(d * m))
+
+
+@inlined
+def missed(apart, far, moved):
+    """How far a code may be from its vector: what it misses, and what rounding moved."""
+    length = (np.sqrt(apart) + moved * far) * (np.float32(1) + NOISE)
+    return length if far < FAR else HUGE
+
+
+@inlined
+def encode(own, where, m, step, top, out, at):
+    """Codes i8 of m components in units of step, up to top, to out[at:]; the sums of their squares,
+    of the squares of what the codes miss, and of the codes."""
+    square = apart = total = simd.zero(F32)
     over, most = np.float32(1) / step, simd.splat(F32, top)
-    for j in range(0, d, LANES):
-        inside = simd.first(MASK, d - j)
-        own = simd.load_masked(F32, x, i * d + j, inside)
-        own -= simd.load_masked(F32, centroids, l * d + j, inside)
-        moved = simd.min(simd.max(own * over, -most), most) + WHOLE
+    for j in range(0, m, LANES):
+        one = simd.load(F32, own, where + j)
+        moved = simd.min(simd.max(one * over, -most), most) + WHOLE
         simd.store(out, at + j, simd.convert(FEW, simd.bitcast(I32, moved)))
         code = moved - WHOLE
-        gap = own - code * step
-        square, apart = simd.fma(own, own, square), simd.fma(gap, gap, apart)
-        total, size = total + code, simd.fma(code, code, size)
-    sums = simd.reduce_add(square), simd.reduce_add(apart)
-    return sums[0], sums[1], simd.reduce_add(total), simd.reduce_add(size)
+        gap = one - code * step
+        square, apart = simd.fma(one, one, square), simd.fma(gap, gap, apart)
+        total += code
+    return simd.reduce_add(square), simd.reduce_add(apart), simd.reduce_add(total)
 
 
 @inlined
-def ask(q, i, centroids, l, step, asked, at):
+def ask(q, i, centroids, l, step, leaders, own, asked, at):
     """Codes of a query at asked[at:]; and what a bound is made of: by how much a product counts, by
     how much a lean, and what is to be added, u counted from 0."""
-    top = np.float32(min(127, max(1, MOST // (255 * q.shape[1]))))
-    g = max(largest(q, i, centroids, l) / top, TINY)
-    square, apart, total, size = encode(q, i, centroids, l, g, top, asked, at)
-    slack = np.float32(2) * max(g * np.sqrt(size), np.sqrt(apart) / SHARE) * (np.float32(1) + NOISE)
+    axes, moved = leaders
+    m, behind = components(axes), padded(axes.shape[0])
+    top = np.float32(min(127, max(1, MOST // (255 * m))))
+    far, most = lead(q, i, centroids, l, axes, own, behind)
+    g = max(most / top, TINY)
+    square, apart, total = encode(own, behind, m, g, top, asked, at)
+    long = np.sqrt(square) + np.sqrt(apart)  # no less than what the codes say
+    slack = max(long, missed(apart, far, moved[0]) / SHARE)
     turn = np.float32(2) * g * step
-    noise = NOISE * (square + turn * np.float32(256) * np.sqrt(size * np.float32(q.shape[1])))
+    noise = NOISE * (square + step * np.float32(512) * long * np.sqrt(np.float32(m)))
     base = square - noise + turn * np.float32(128) * total
-    known = (square < HUGE) & (abs(base) < HUGE)
-    return (-turn, -slack, base) if known else (np.float32(0), np.float32(0), UNKNOWN)
+    known = (far < FAR) & (abs(base) < HUGE)
+    lean = np.float32(2) * slack * (np.float32(1) + NOISE)
+    return (-turn, -lean, base) if known else (np.float32(0), np.float32(0), UNKNOWN)
+
+
+@njit(error_model="numpy")
+def leading(vectors, offsets, centroids):
+    """f32[padded d, m], the directions that lead, side by side; f32[d, 0] if they do not hold HELD.
+    Vectors count alike, however long: one that is far from all others should not lead."""
+    d = vectors.shape[1]
+    most = min(MOST_LEADERS, d // 2 // LEADERS * LEADERS)
+    learn, test = deviations(vectors, offsets, centroids, most)
+    old, axes = np.empty((most, d)), np.zeros((most, d))
+    for c in range(most):
+        move(learn[c], 1.0, axes[c])
+    for _ in range(TURNS):
+        orthonormal(axes)
+        old, axes = axes, old
+        axes[:] = 0.0
+        for i in range(len(learn)):
+            for c in range(most):
+                move(learn[i], dot(learn[i], old[c]), axes[c])
+    orthonormal(axes)
+    m = enough(test, axes)
+    out = np.zeros((padded(d) if m else d, m), np.float32)
+    for c in range(m):
+        for j in range(d):
+            out[j, c] = axes[c, j]
+    return out
+
+
+@njit(error_model="numpy")
+def enough(test, axes):
+    """How many of the axes hold HELD of the squares, in steps of LEADERS; 0 if all do not."""
+    held = total = 0.0
+    for i in range(len(test)):
+        total += dot(test[i], test[i])
+    for c in range(len(axes)):
+        for i in range(len(test)):
+            held += dot(test[i], axes[c]) ** 2
+        if (c + 1) % LEADERS == 0 and held > HELD * total:
+            return c + 1
+    return 0
+
+
+@njit(error_model="numpy")
+def deviations(vectors, offsets, centroids, most):
+    """What vectors of all lists differ from their centres by, of length 1, f64[LEARN, d] twice;
+    zeros where there are fewer, or none is to be had."""
+    n, d = vectors.shape
+    count = min(n, 2 * LEARN) if most else 0
+    both, l = np.zeros((2, LEARN if most else 0, d)), 0
+    for s in range(count):
+        i, one = s * n // count, both[s % 2, s // 2]
+        while offsets[l + 1] <= i:
+            l += 1
+        for j in range(d):
+            one[j] = np.float64(vectors[i, j]) - np.float64(centroids[l, j])
+        normed(one)
+    return both[0], both[1]
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+def dot(a, b):
+    total = 0.0
+    for j in range(a.size):
+        total += a[j] * b[j]
+    return total
+
+
+@njit(error_model="numpy")
+def move(x, by, out):
+    for j in range(x.size):
+        out[j] += by * x[j]
+
+
+@njit(error_model="numpy")
+def normed(x):
+    """At length 1, or zeros."""
+    size = np.sqrt(dot(x, x))
+    for j in range(x.size):
+        x[j] = x[j] / size if size > TINY else 0.0
+
+
+@njit(error_model="numpy")
+def orthonormal(axes):
+    """Gram and Schmidt's, twice, as once leaves what rounding left; no direction is zeros."""
+    for _ in range(2):
+        for c in range(len(axes)):
+            for b in range(c):
+                move(axes[b], -dot(axes[c], axes[b]), axes[c])
+            normed(axes[c])
 
 
 # Tiles
@@ -340,14 +521,15 @@ def gauge(vectors, due, first, last, q, i, gaps, base):
 
 @inlined
 def admit(due, gaps, found, i, ids, dists):
-    """Lets the places due[:found] at these distances enter."""
-    first, k = 0, dists.shape[1]
-    if ids[i, k - 1] < 0 and ids[i, 0] < 0:
-        while first < min(k, found):
-            ids[i, k - 1 - first] = due[first] if gaps[first] < np.inf else -1
-            dists[i, k - 1 - first] = gaps[first]
+    """Lets the places due[:found] at these distances enter; nobody infinitely far does."""
+    first, filled, k = 0, 0, dists.shape[1]
+    if ids[i, k - 1] < 0:
+        while first < found and filled < k:
+            if gaps[first] < np.inf:
+                ids[i, k - 1 - filled], dists[i, k - 1 - filled] = due[first], gaps[first]
+                filled += 1
             first += 1
-        if first == k:
+        if filled == k:
             at = worst(dists, i, dists[i, 0])
             ids[i, 0], ids[i, at] = ids[i, at], ids[i, 0]
             dists[i, 0], dists[i, at] = dists[i, at], dists[i, 0]
@@ -406,15 +588,15 @@ def limit(dists, i):
 def bound(state, work, l, end, b0, b1, then, q, who, first, members, dists):
     """Which places of the blocks b0 to b1 - 1 lie below the bars of who[first : first + members]:
     they wait. The place `then` is read after the unit."""
-    blocks, steps, _, _, offsets, centroids = state
-    (values, places, counts, _, _), (asked, sums, factors, at) = work
-    begin, d = offsets[l], q.shape[1]
-    groups, size, width = (d + 3) // 4, block_size(d), asked.size // ROWS
-    for r in range(ROWS):
+    blocks, steps, _, _, offsets, centroids, leaders = state
+    (values, places, counts, _, _), (asked, sums, factors, at, own) = work
+    begin, m = offsets[l], components(leaders[0])
+    groups, size, width = (m + 3) // 4, block_size(m), asked.size // ROWS
+    for r in range(ROWS if members > 1 else 1):
         at[r], counts[r] = min(r, members - 1) * width, 0
     for r in range(members):
         i = who[first + r]
-        turn, slack, base = ask(q, i, centroids, l, steps[l], asked, at[r])
+        turn, slack, base = ask(q, i, centroids, l, steps[l], leaders, own, asked, at[r])
         factors[r, 0], factors[r, 1], factors[r, 2] = turn, slack, base
         factors[r, 3] = limit(dists, i) - base
     stop = (end + LANES - 1) // LANES
@@ -454,7 +636,7 @@ def finish(state, work, later, l, q, who, first, members, ids, dists):
     """Compares what waits, or lets it wait for the query's last list (l < 0) if it has room: the
     nearest first, about so many as a query wants that has fewer, and then what lies below its limit
     still."""
-    vectors, (values, places, counts, due, gaps), (_, _, factors, _) = state[2], work[0], work[1]
+    vectors, (values, places, counts, due, gaps), factors = state[2], work[0], work[1][2]
     k = dists.shape[1]
     for r in range(members):
         i = who[first + r]
@@ -471,7 +653,7 @@ def finish(state, work, later, l, q, who, first, members, ids, dists):
             continue
         some = k if dists[i, 0] == np.inf else count // 4
         cut = np.float32(np.inf)
-        if some > 0 and count > 2 * some:
+        if some > 0 and count > max(2 * some, FEW_LEFT):
             cut = threshold(values, at, count, some, some + some // 8)
         found = pick(
             values, places, at, count, np.float32(-np.inf), min(cut, limit(dists, i) - base), due
@@ -601,11 +783,11 @@ def turn(probes, first, last, starts, who):
 @njit(error_model="numpy")
 def scratch(state):
     """What a tile works on, and what its queries compare."""
-    d = state[5].shape[1]
-    width = (d + LANES - 1) // LANES * LANES
-    asked, sums = np.empty(ROWS * width, np.int8), np.empty(ROWS * TILE, np.int32)
-    tile = asked, sums, np.empty((ROWS, 4), np.float32), np.empty(ROWS, np.int64)
-    return tile, np.empty(ROWS, np.int64), np.empty(ROOM, np.int32), np.empty(ROOM, np.float32)
+    axes = state[6][0]
+    asked = aligned(ROWS * padded(components(axes)), np.int8)
+    sums, factors = aligned(ROWS * TILE, np.int32), np.empty((ROWS, 4), np.float32)
+    tile = asked, sums, factors, np.empty(ROWS, np.int64), room(axes, 1)
+    return tile, np.empty(ROWS, np.int64), aligned(ROOM, np.int32), aligned(ROOM, np.float32)
 
 
 @njit(error_model="numpy")
@@ -621,7 +803,7 @@ def answer(state, scratch, q, probes, most, ids, dists):
         units, who, early = together(probes, offsets, plain)
     room = ROWS * ROOM + (nq * WAIT if early < units.shape[0] else 0)
     tile, counts, due, gaps = scratch
-    work = (np.empty(room, np.float32), np.empty(room, np.int32), counts, due, gaps), tile
+    work = (aligned(room, np.float32), aligned(room, np.int32), counts, due, gaps), tile
     later, none = np.zeros(nq, np.int64), np.empty(0, np.int64)
     for u in range(units.shape[0]):
         l, end, first, last = units[u, 0], units[u, 1], units[u, 2], units[u, 3]
