@@ -96,7 +96,7 @@ FLOORS = (
             *("plane.model", "plane.codec", "plane.plain", "plane.vector", "plane.device"),
             *("plane.cpu", "plane.cuda", "plane.witness", "plane.registry", "plane.dispatch"),
             *("index.arguments", "index.storage", "index.loops", "index.assign", "index.tables"),
-            *("index.scan", "index.engine", "index.ranges", "index.clusters"),
+            *("index.bounds", "index.scan", "index.engine", "index.ranges", "index.clusters"),
             *("index.lists", "index.flat", "index.probing", "index.inverted", "index.ivfflat"),
             *("index.quantizer", "index.coded", "index.ivfpq", "index.convert", "plane.contract"),
             *("index.rabitq", "index.files"),
@@ -128,7 +128,8 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "ray", "torch", 
 # Loaded in processes of their own, or by the numba code of a target.
 MAY_LOAD_HEAVY = {
     *("simd", "machine.rates", "runner.shift", "runner.worker", "runner.zygote"),
-    *("product.child", "index.loops", "index.assign", "index.tables", "index.scan"),
+    *("product.child", "index.loops", "index.assign", "index.tables", "index.bounds"),
+    "index.scan",
     *("plane.codec", "plane.plain", "plane.vector", "plane.device"),
 }
 FOR_TARGETS = {"autoresearch", "autoresearch.simd", "numpy", "numba", "__future__"}

@@ -1,6 +1,7 @@
 """IVFPQ against faiss with the same centres, centroids and codes; edges, files, and refusals."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import Refusal
-from autoresearch.index import IndexIVFPQ, from_faiss, inverted, load, scan, to_faiss
+from autoresearch.index import (
+    IndexIVFPQ,
+    bounds,
+    from_faiss,
+    inverted,
+    load,
+    scan,
+    tables,
+    to_faiss,
+)
+from autoresearch.index.coded import Coded
 from autoresearch.index.convert import packed, unpacked
 from autoresearch.index.quantizer import Quantizer
 
@@ -121,7 +132,7 @@ def test_slices_of_all_sizes(d, m, bounded, monkeypatch):
     index = made(500, d=d, m=m, nlist=5, nbits=8 if m < 1000 else 2)
     theirs = to_faiss(index)
     index.nprobe = theirs.nprobe = 3
-    monkeypatch.setattr(scan, "BOUNDED", bounded)
+    monkeypatch.setattr(bounds, "BOUNDED", bounded)
     check(index, theirs, drawn(3, 4, d), 20)
 
 
@@ -130,16 +141,122 @@ def test_slices_of_all_sizes(d, m, bounded, monkeypatch):
 def test_bounds_against_numpy(m, worth, seed):
     """On every processor, also where searching does without them."""
     rng = np.random.default_rng(seed)
-    levels = rng.integers(0, scan.TOP + 1, (m, 256), np.uint8)
+    levels = rng.integers(0, bounds.TOP + 1, (m, 256), np.uint8)
     blocks = rng.integers(0, 256, (2, m, 64), np.uint8)
     terms = rng.integers(-9, 10, 128).astype(np.float32)
     limit = np.float32(rng.integers(-5, 32 * m))
     sums = levels[np.arange(m)[:, None], blocks].sum(1)
-    rows = terms[[scan.term_of.py_func(i) for i in range(128)]].reshape(2, 64)
+    rows = terms[[tables.term_of.py_func(i) for i in range(128)]].reshape(2, 64)
     near = sums < np.clip(limit - rows * worth, 0, None)
-    bits = scan.near_rows(levels, blocks, terms, 0, limit, np.float32(worth))
+    bits = bounds.near_rows(levels, blocks, terms, 0, limit, np.float32(worth))
     for told, wanted in zip(bits, near, strict=True):
         assert [told >> i & 1 for i in range(64)] == wanted.tolist()
+
+
+@settings(max_examples=20)
+@given(
+    st.sampled_from([1, 3, 16, 64, bounds.MOST]),
+    st.integers(0, 200),
+    st.integers(1, 200),
+    st.sampled_from([0.1, 30, 1e4, 1e9]),
+    st.integers(0, 999),
+)
+def test_steps_against_numpy(m, begin, count, spread, seed):
+    """Rounded down, at most so many as fit, and not one for rows that are not asked for."""
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(0, bounds.TOP + 1, (m, 256), np.uint8)
+    blocks = rng.integers(0, 256, (8, m, 64), np.uint8)
+    terms = (spread * rng.standard_normal(512)).astype(np.float32)
+    steps, end = np.empty(512, np.uint16), begin + count
+    least, size = bounds.fill_steps(levels, blocks, terms, begin, end, np.float32(1), steps)
+    order = np.array([tables.term_of.py_func(i) for i in range(512)])
+    rows = np.arange(begin, end)
+    own, first = terms[order[rows]].astype(np.float64), begin // 64 * 64
+    assert least == own.min() and size % 128 == 0 and first + size >= end
+    some = levels[np.arange(m)[:, None], blocks].sum(1, dtype=np.int64).ravel()[rows]
+    told, most = steps[order[rows] - first], bounds.NONE - 1 - bounds.TOP * m
+    lost = some + np.minimum(own - least, most) - told
+    assert (lost > -1e-6 * (1 + spread)).all() and (lost < 1 + 1e-6 * (1 + spread)).all()
+    assert (np.delete(steps[:size], order[rows] - first) == bounds.NONE).all()
+
+
+@given(st.integers(1, 8), st.integers(1, 300), st.integers(0, 65000), st.integers(0, 999))
+def test_the_fewest_steps_against_numpy(blocks, k, spread, seed):
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(0, 1 + rng.integers(0, spread + 1), 128 * blocks).astype(np.uint16)
+    steps[rng.random(steps.size) < 0.3] = bounds.NONE
+    few = bounds.fewest(steps, steps.size, k)
+    found = np.sort(steps[steps < bounds.NONE])
+    if len(found) < k:
+        assert few == bounds.NONE - 1
+        return
+    count = (found <= few).sum()
+    assert count >= k
+    assert count <= k + k // 8 or few == found[k - 1]
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([1, 3, 16, 64]),
+    st.integers(1, 2500),
+    st.one_of(st.integers(1, 20), st.integers(1, 1000)),
+    st.sampled_from(["random", "equal", "few", "far"]),
+    st.integers(0, 999),
+)
+def test_found_are_the_nearest_to_the_bit(m, n, k, kind, seed):
+    """Lists shorter and longer than k and than what is bounded first, rows that are alike, and
+    terms of a range that no steps span."""
+    rng = np.random.default_rng(seed)
+    centroids, codes = rng.standard_normal((m, 256, 2)), rng.integers(0, 256, (n, m), np.uint8)
+    if kind == "equal":
+        codes[:] = codes[0]
+    elif kind == "few":
+        centroids = np.floor(centroids)
+    elif kind == "far":
+        centroids *= 10 ** rng.uniform(0, 3, (m, 256, 1))
+    centres = rng.standard_normal((2, 2 * m)).astype(np.float32)
+    cut = rng.integers(0, n + 1)
+    held = Coded.empty(centres, centroids.astype(np.float32))
+    held = held.of(codes, rng.permutation(n), np.array([0, cut, n, n]))
+    q = centres[:1] + rng.standard_normal((3, 2 * m)).astype(np.float32)
+    bases = ((q[:, None] - centres) ** 2).sum(2)
+    for probes in ([0], [1], [2], [1, 0]):
+        asked = np.tile(np.array(probes), (3, 1))
+        near = np.hstack([bases, np.zeros((3, 1), np.float32)])[:, probes]
+        ids, dists = np.empty((3, k), np.int64), np.empty((3, k), np.float32)
+        scan.search(held.state, True, q, asked, near, ids, dists)
+        size = int(held.sizes[probes].sum()) if probes != [2] else 0
+        for i in range(3):
+            places, every = np.empty(size, np.int64), np.empty(size, np.float32)
+            scan.distances(held.state, q[i], asked[i], near[i], places, every)
+            count = min(k, size)
+            own = dict(zip(held.ids[places].tolist(), every.tolist(), strict=True))
+            assert np.array_equal(dists[i, :count], np.sort(every)[:count])
+            assert [own[name] for name in ids[i, :count].tolist()] == dists[i, :count].tolist()
+            assert len(set(ids[i, :count].tolist())) == count
+            assert (ids[i, count:] == -1).all() and np.isinf(dists[i, count:]).all()
+
+
+@pytest.mark.parametrize("m", [1, 3, 16, 64])
+def test_what_rounding_takes_hides_no_row(m):
+    """One row has a step more than all others in each slice and is nearer by a hair: rounding took
+    nearly nothing of it. It has as many steps as a row so near can have."""
+    apart = 0.4 / m
+    centroids = np.zeros((m, 256, 1), np.float32)
+    centroids[:, 1:4, 0] = 62, 11 - apart, 11 + apart  # a step is 1
+    codes = np.full((200, m), 2, np.uint8)
+    codes[:9], codes[150] = 1, 3
+    held = Coded.empty(np.zeros((1, m), np.float32), centroids)
+    held = held.of(codes, np.arange(200), np.array([0, 200, 200]))
+    terms = np.full_like(held.terms, 0.98)
+    terms[tables.term_of.py_func(150)] = 0
+    held = replace(held, terms=terms)
+    q = np.full((1, m), -0.5, np.float32)
+    ids, dists = np.empty((1, 1), np.int64), np.empty((1, 1), np.float32)
+    scan.search(
+        held.state, True, q, np.zeros((1, 1), np.int64), np.ones((1, 1), np.float32), ids, dists
+    )
+    assert ids[0, 0] == 150
 
 
 def test_many_near_each_other_and_few_wanted():

@@ -14,7 +14,7 @@ import numpy as np
 
 from .arguments import F32, I64
 from .lists import Part, Runs, shown, sort
-from .quantizer import U8, Quantizer
+from .quantizer import U8, Quantizer, aligned
 
 ROWS = 64  # of a block
 
@@ -70,7 +70,7 @@ class Coded(Runs):
         from .tables import fill_blocks, fill_terms
 
         n, M = rows.shape
-        blocks = aligned(-(-n // ROWS) + 1, M)
+        blocks = aligned((-(-n // ROWS) + 1, M, ROWS), np.uint8)
         terms = np.zeros(len(blocks) * ROWS, np.float32)
         fill_blocks(rows, blocks)
         quantizer, apart = self.quantizer, self.centres - self.middle
@@ -85,10 +85,3 @@ class Coded(Runs):
         M, none = len(centroids), np.empty(0, np.int64)
         blocks, terms = np.zeros((1, M, ROWS), np.uint8), np.zeros(ROWS, np.float32)
         return cls(blocks, terms, none, np.zeros(len(centres) + 2, np.int64), centres, centroids)
-
-
-def aligned(blocks: int, M: int) -> U8:
-    """Zeros u8[blocks, M, 64] from a multiple of 64 on: no load straddles two lines of a cache."""
-    room = np.zeros(blocks * M * ROWS + ROWS, np.uint8)
-    begin = -room.ctypes.data % ROWS
-    return room[begin : begin + blocks * M * ROWS].reshape(blocks, M, ROWS)

@@ -89,10 +89,10 @@ class IndexIVFPQ(Inverted):
     # Searching
 
     def _call(self, held: Coded) -> Callable[..., None]:
-        from . import scan
+        from . import bounds
 
         assert self._coarse
-        bounded = scan.BOUNDED and self.M <= scan.MOST
+        bounded = bounds.BOUNDED and self.M <= bounds.MOST
         asked = bounded, self._probed(), self.max_codes
         return partial(engine.coded(), self._coarse.state, held.state, *asked)
 

@@ -5,8 +5,10 @@ Knows vectors and codes; nothing of lists.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ class Quantizer:
     def columns(self) -> F32:
         """f32[M, ds, 256]: what the loops multiply with."""
         M, K, ds = self.centroids.shape
-        columns = np.zeros((M, ds, 256), np.float32)
+        columns = aligned((M, ds, 256), np.float32)
         columns[:, :, :K] = self.centroids.transpose(0, 2, 1)
         return columns
 
@@ -71,3 +73,11 @@ class Quantizer:
 def _near(x: F32, centres: F32, threads: int) -> I64:
     """As engine.labels, for up to 256 centres of few components."""
     return Quantizer(centres[None]).encode(x, threads)[:, 0].astype(np.int64)
+
+
+def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+    """Zeros from a multiple of 64 on: no load straddles two lines of a cache."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + 64, np.uint8)
+    begin = -room.ctypes.data % 64
+    return room[begin : begin + size].view(dtype).reshape(shape)

@@ -8,10 +8,10 @@ where the first part is known from the choice of lists, the second is one number
 `term`, and only the last is looked up: one table a query serves all lists (faiss makes one a list
 and a query). c and q are taken from a common middle, so that little cancels.
 
-Rows stand in blocks of 64, transposed, through all lists. A row's table entries, rounded down to
-bytes that are looked up in registers, sum to a lower bound; only rows whose bound lies below the
-worst distance kept are summed from the table itself (fast scan: Andre, Kermarrec, Le Scouarnec,
-VLDB 2015). Knows arrays; nothing of indexes.
+Rows stand in blocks of 64, transposed, through all lists. Only rows whose lower bound (see
+`bounds`) lies below the worst distance kept are summed from the table itself; before anything is
+kept, the rows with the lowest bounds are, so that there is a worst to compare with. Knows arrays;
+nothing of indexes.
 """
 
 import numpy as np
@@ -19,131 +19,32 @@ from numba import njit
 
 from .. import simd
 from ..compiled import kept
-from .tables import ROWS, fill_table, sum_block, sum_row, term_of
+from .bounds import (
+    FEATURE,
+    NONE,
+    TOP,
+    between,
+    extremes,
+    fewest,
+    fill_levels,
+    fill_steps,
+    inside,
+    near_rows,
+)
+from .tables import (
+    ROWS,
+    TABLES,
+    fill_one,
+    fill_some,
+    fill_table,
+    room,
+    sum_block,
+    sum_row,
+    term_of,
+)
 
-TOP = 63  # the largest entry of a table of bytes: four of them fit a byte
-MOST = 1024  # slices whose entries still fit 16 bits
 NOISE = np.float32(2e-6)  # relative error of a sum in single precision, and more
-FEATURE = "avx512vbmi"  # a table of 256 bytes is two lookups; without it bounds do not pay
-BOUNDED = simd.has(FEATURE)
-
-
-# Tables of a query
-
-
-@njit
-def extremes(table, lows):
-    """The least entry of each slice in lows; the sum of these, the widest range of a slice, and the
-    sum of the largest magnitudes."""
-    least, widest, size = np.float32(0), np.float32(1e-30), np.float32(0)
-    for m in range(lows.size):
-        low = simd.load(simd.f32x16, table, 256 * m)
-        high = low
-        for k in range(16, 256, 16):
-            some = simd.load(simd.f32x16, table, 256 * m + k)
-            low, high = simd.min(low, some), simd.max(high, some)
-        lows[m], top = simd.reduce_min(low), simd.reduce_max(high)
-        least += lows[m]
-        widest = max(widest, top - lows[m])
-        size += max(abs(lows[m]), abs(top))
-    return least, widest, size
-
-
-@njit
-def whole(x, most):
-    """The nearest integers i32x16, from 0 to most < 2**22: beyond 2**23 no number has a fraction.
-    LLVM converts saturating lane by lane, which took four fifths of a scan."""
-    x = simd.min(simd.max(x, simd.zero(simd.f32x16)), simd.splat(simd.f32x16, most))
-    return simd.bitcast(simd.i32x16, x + np.float32(1 << 23)) & np.int32((1 << 23) - 1)
-
-
-@njit
-def fill_levels(table, lows, scale, levels):
-    """Entries above the least of their slice in steps of 1 / scale, rounded down, as bytes."""
-    for m in range(lows.size):
-        for k in range(256 * m, 256 * m + 256, 16):
-            steps = (simd.load(simd.f32x16, table, k) - lows[m]) * scale - np.float32(0.5)
-            simd.store(levels, k, simd.convert(simd.u8x16, whole(steps, TOP)))
-
-
-# Bounds
-
-
-@njit
-def look_up(levels, at, x, y):
-    """The entries of two vectors of codes in one table of 256 bytes."""
-    a, b = simd.load(simd.u8x64, levels, at), simd.load(simd.u8x64, levels, at + 64)
-    c, d = simd.load(simd.u8x64, levels, at + 128), simd.load(simd.u8x64, levels, at + 192)
-    p = simd.select((x & 128) != 0, simd.lookup2(c, d, x), simd.lookup2(a, b, x))
-    q = simd.select((y & 128) != 0, simd.lookup2(c, d, y), simd.lookup2(a, b, y))
-    return p, q
-
-
-@njit
-def added(four, both, odd):
-    """Adds sums of bytes to sums of words: of odd bytes, and of both, times their place's worth."""
-    words = simd.bitcast(simd.u16x32, four)
-    return both + words, odd + (words >> 8)
-
-
-@njit
-def limits(terms, at, limit, scale):
-    """How many steps 32 rows may have at most, u16."""
-    a = whole(limit - simd.load(simd.f32x16, terms, at) * scale, 65535)
-    b = whole(limit - simd.load(simd.f32x16, terms, at + 16) * scale, 65535)
-    return simd.concat(simd.convert(simd.u16x16, a), simd.convert(simd.u16x16, b))
-
-
-@njit
-def nearer(both, odd, terms, b, limit, scale):
-    """Which of the 64 rows of a block have fewer steps than limit - term * scale, as bits."""
-    even = both - (odd << 8)
-    none = both ^ both
-    near = simd.select(even < limits(terms, b * ROWS, limit, scale), none + 0x00FF, none)
-    more = simd.select(odd < limits(terms, b * ROWS + 32, limit, scale), none + 0xFF00, none)
-    return simd.bits(simd.bitcast(simd.u8x64, near | more) != 0)
-
-
-@njit
-def near_rows(levels, blocks, terms, b, limit, scale):
-    """`nearer` of blocks b and b + 1, which share the loads of tables."""
-    M = levels.shape[0]
-    none, words = simd.zero(simd.u8x64), simd.zero(simd.u16x32)
-    both, odd, other_both, other_odd = words, words, words, words
-    one, other = b * M * ROWS, (b + 1) * M * ROWS
-    for first in range(0, M - 3, 4):
-        four, other_four = none, none
-        for i in simd.unroll(4):
-            x = simd.load(simd.u8x64, blocks, one + (first + i) * ROWS)
-            y = simd.load(simd.u8x64, blocks, other + (first + i) * ROWS)
-            x, y = look_up(levels, 256 * (first + i), x, y)
-            four, other_four = four + x, other_four + y
-        both, odd = added(four, both, odd)
-        other_both, other_odd = added(other_four, other_both, other_odd)
-    four, other_four = none, none
-    for m in range(M - M % 4, M):
-        x = simd.load(simd.u8x64, blocks, one + m * ROWS)
-        y = simd.load(simd.u8x64, blocks, other + m * ROWS)
-        x, y = look_up(levels, 256 * m, x, y)
-        four, other_four = four + x, other_four + y
-    both, odd = added(four, both, odd)
-    other_both, other_odd = added(other_four, other_both, other_odd)
-    near = nearer(both, odd, terms, b, limit, scale)
-    return near, nearer(other_both, other_odd, terms, b + 1, limit, scale)
-
-
-@njit
-def inside(b, begin, end):
-    """The rows of a block that lie from begin to end - 1, as bits."""
-    if begin >= (b + 1) * ROWS or end <= b * ROWS:
-        return np.uint64(0)
-    bits = ~np.uint64(0)
-    if begin > b * ROWS:
-        bits <<= np.uint64(begin - b * ROWS)
-    if end < (b + 1) * ROWS:
-        bits &= ~np.uint64(0) >> np.uint64((b + 1) * ROWS - end)
-    return bits
-
+FIRST = 1024  # rows of which those with the fewest steps enter first
 
 # The k nearest, as a heap whose root is the worst
 
@@ -182,18 +83,24 @@ def in_order(places, dists, names):
 
 @njit
 def move(q, middle, asked):
-    """-2 times q from the middle: what tables are made of."""
-    for j in range(middle.size):
-        asked[j] = np.float32(-2) * (q[j] - middle[j])
+    """-2 times q f32[n, d] from the middle: what tables are made of."""
+    for i in range(q.shape[0]):
+        for j in range(middle.size):
+            asked[i, j] = np.float32(-2) * (q[i, j] - middle[j])
 
 
 @njit
 def scan_list(state, tables, begin, end, base, places, dists):
     """Lets the rows from begin to end - 1 enter; base is |q - c|^2."""
     _, blocks, terms, _, _, _, most = state
-    table, levels, row, least, scale, size = tables
+    table, levels, row, _, least, scale, size = tables
     noise = NOISE * (size + most + base)
-    for b in range(begin // ROWS, (end - 1) // ROWS + 1, 2):
+    if simd.has(FEATURE) and scale > 0 and noise < np.inf and dists[0] == np.inf:
+        middle = min(end, begin // ROWS * ROWS + FIRST)
+        if middle - begin >= dists.size:  # else all of them enter, whatever their bounds
+            enter_first(state, tables, begin, middle, base, noise, places, dists)
+            begin = middle
+    for b in range(begin // ROWS, (end - 1) // ROWS + 1 if begin < end else 0, 2):
         one, other = inside(b, begin, end), inside(b + 1, begin, end)
         if not (simd.has(FEATURE) and scale > 0 and dists[0] < np.inf):
             enter_many(state, table, row, b, one, base, places, dists)
@@ -205,6 +112,25 @@ def scan_list(state, tables, begin, end, base, places, dists):
             enter_some(state, table, b + 1, other & other_near, base, places, dists)
         else:
             enter_many(state, table, row, b + 1, other, base, places, dists)
+
+
+@njit
+def enter_first(state, tables, begin, end, base, noise, places, dists):
+    """The same for at most FIRST rows: those with the fewest steps, then those that may be nearer
+    than the worst kept."""
+    _, blocks, terms, _, _, _, _ = state
+    table, levels, _, steps, least, scale, _ = tables
+    first = begin // ROWS
+    term, size = fill_steps(levels, blocks, terms, begin, end, scale, steps)
+    few = fewest(steps, size, dists.size)
+    for b in range(size // ROWS):
+        near = between(steps, b, 0, few)
+        enter_some(state, table, first + b, near, base, places, dists)
+    for b in range(size // ROWS):
+        limit = (dists[0] + noise - base - least - term) * scale
+        most = np.int64(min(max(limit, np.float32(0)), np.float32(NONE - 1)))
+        near = between(steps, b, few + 1, most)
+        enter_some(state, table, first + b, near, base, places, dists)
 
 
 @njit
@@ -240,20 +166,27 @@ def search(state, bounded, q, probes, bases, ids, dists):
     `bounded` is only for at most MOST slices, and only faster where BOUNDED."""
     columns, _, _, offsets, names, middle, _ = state
     M = columns.shape[0]
-    table, lows = np.empty((M, 256), np.float32), np.empty(M, np.float32)
-    levels, row = np.empty((M, 256), np.uint8), np.empty(ROWS, np.float32)
-    asked = np.empty(middle.size, np.float32)
+    table = room(TABLES * 1024 * M).view(np.float32).reshape(TABLES, M, 256)
+    lows, tops = np.empty((TABLES, M), np.float32), np.empty((TABLES, M), np.float32)
+    levels, row = room(256 * M).reshape(M, 256), room(4 * ROWS).view(np.float32)
+    steps = room(2 * FIRST).view(np.uint16)
+    asked = np.empty((TABLES, middle.size), np.float32)
     ids[:] = -1
     dists[:] = np.inf
     for i in range(q.shape[0]):
-        move(q[i], middle, asked)
-        fill_table(columns, asked, table)
-        least, widest, size = extremes(table, lows)
+        r = i % TABLES
+        if r == 0:
+            move(q[i : i + TABLES], middle, asked)
+            if i + TABLES <= q.shape[0]:
+                fill_some(columns, asked, table, lows, tops)
+            else:
+                fill_one(columns, asked, table, lows, tops)
+        least, widest, size = extremes(lows[r], tops[r])
         scale = np.float32(0)
         if bounded:
             scale = np.float32(TOP - 1) / widest
-            fill_levels(table, lows, scale, levels)
-        tables = table, levels, row, least, scale, size
+            fill_levels(table[r], lows[r], scale, levels)
+        tables = table[r], levels, row, steps, least, scale, size
         for p in range(probes.shape[1]):
             begin, end = offsets[probes[i, p]], offsets[probes[i, p] + 1]
             if begin < end:
@@ -266,9 +199,9 @@ def distances(state, q, probes, bases, places, dists):
     """Every row of the lists probed by one query, and its distance, to places and dists [n]."""
     columns, blocks, terms, offsets, _, middle, _ = state
     table, row = np.empty((columns.shape[0], 256), np.float32), np.empty(ROWS, np.float32)
-    asked = np.empty(middle.size, np.float32)
-    move(q, middle, asked)
-    fill_table(columns, asked, table)
+    asked = np.empty((1, middle.size), np.float32)
+    move(q.reshape(1, -1), middle, asked)
+    fill_table(columns, asked[0], table)
     at = 0
     for p in range(probes.size):
         begin, end = offsets[probes[p]], offsets[probes[p] + 1]

@@ -11,6 +11,9 @@ from .. import simd
 from ..compiled import kept
 
 ROWS = 64  # of a block
+WIDE = simd.has("avx512f")
+TABLES = 2 if WIDE else 1  # filled at once: two have 8 sums in 32 registers, one 8 halves in 16
+inlined = njit(inline="always", error_model="numpy")  # calls with arrays count references
 
 
 @njit
@@ -70,6 +73,14 @@ def nearest(columns, halves, x, at, m):
 
 
 @njit
+def room(size):
+    """Bytes from a multiple of 64 on: no load straddles two lines of a cache."""
+    some = np.empty(size + 64, np.uint8)
+    begin = -some.ctypes.data % 64
+    return some[begin : begin + size]
+
+
+@njit
 def fill_table(columns, x, table):
     """table[m, k] = x_m . y_mk for all slices."""
     M, ds, _ = columns.shape
@@ -78,6 +89,40 @@ def fill_table(columns, x, table):
             four = products(columns, x, m * ds, m, k)
             for part in simd.unroll(4):
                 simd.store(table, 256 * m + k + 16 * part, four[part])
+
+
+def filler(count):
+    """`fill_table` of `count` vectors x f32[count, d], which share the loads of columns, to table
+    f32[count, M, 256], with the ends of each slice while they are in registers: lows and tops
+    f32[count, M]."""
+    many = 4 * count
+
+    @njit(error_model="numpy")
+    def fill(columns, x, table, lows, tops):
+        M, ds, _ = columns.shape
+        for m in range(M):
+            low = simd.repeat(simd.splat(simd.f32x16, np.float32(np.inf)), count)
+            top = simd.repeat(simd.splat(simd.f32x16, np.float32(-np.inf)), count)
+            for k in range(0, 256, 64):
+                sums = simd.repeat(simd.zero(simd.f32x16), many)
+                for j in range(ds):
+                    for s in simd.unroll(many):
+                        y = simd.splat(simd.f32x16, x[s % count, m * ds + j])
+                        some = simd.load(simd.f32x16, columns, (m, j, k + 16 * (s // count)))
+                        sums = simd.put(sums, s, madd(y, some, sums[s]))
+                for s in simd.unroll(many):
+                    r = s % count
+                    simd.store(table, (r, m, k + 16 * (s // count)), sums[s])
+                    low = simd.put(low, r, simd.min(low[r], sums[s]))
+                    top = simd.put(top, r, simd.max(top[r], sums[s]))
+            for r in simd.unroll(count):
+                lows[r, m], tops[r, m] = simd.reduce_min(low[r]), simd.reduce_max(top[r])
+
+    return fill
+
+
+fill_one = filler(1)
+fill_some = filler(TABLES) if WIDE else fill_one
 
 
 @njit
