@@ -19,7 +19,7 @@ APART = {
     "data": 700,
     "peers": 900,
     "prior": 900,
-    "index": 2000,
+    "index": 2200,
     "plane": 1100,
     "product": 1250,
     "replay": 800,

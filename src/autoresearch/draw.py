@@ -129,7 +129,7 @@ def _clustered(rng: Generator, shape: Shape) -> NDArray[Any]:
 
 
 def _latent(rng: Generator, shape: Shape) -> NDArray[Any]:
-    """As embeddings: clusters that overlap in a few hidden directions, and a little noise in all."""
+    """As embeddings: clusters that overlap in few hidden directions, and a little noise in all."""
     hidden = _clustered(rng, (*shape[:-1], 16))
     return hidden @ _normal(rng, (16, shape[-1])) + _normal(rng, shape) * np.float32(0.3)
 

@@ -25,18 +25,12 @@ WIDEST = 64  # queries of a batch
 
 
 def _lists(
-    inputs: Inputs,
-    rng: Generator,
-    size: Size,
-    n: int,
-    nlist: int,
-    d: int = D,
-    dist: str = "clustered",
+    inputs: Inputs, rng: Generator, size: Size, n: int, nlist: int, **other: int | str
 ) -> dict[str, Array]:
     """Vectors list by list, and batches of queries near them."""
     flat = inputs("ivf-flat")
     least = {"nq": size.of(WIDEST, 4), "n": size.of(n, 400), "nlist": size.of(nlist, 8)}
-    spec = {**least, "d": d, "nprobe": 4, "max_codes": 0, "dist": dist}
+    spec = {**least, "d": D, "nprobe": 4, "max_codes": 0, "dist": "clustered", **other}
     static = flat.static(rng, spec)
     q = np.stack([flat.each(rng, spec, static)["q"] for _ in range(size.batches)])
     return {**static, "q": q}
@@ -156,7 +150,7 @@ def _parts(arrays: Arrays, name: str) -> list[Array]:
 
 def _draw_bits(inputs: Inputs, rng: Generator, size: Size) -> dict[str, Array]:
     """Residuals after a random rotation, and their signs; the true ten of all."""
-    drawn = _lists(inputs, rng, size, 1 << 16, 32, ROTATED)
+    drawn = _lists(inputs, rng, size, 1 << 16, 32, d=ROTATED)
     vectors, q = drawn["vectors"], drawn["q"]
     rotation = np.linalg.qr(rng.standard_normal((ROTATED, ROTATED), np.float32))[0]
     own = np.repeat(drawn["centroids"], np.diff(drawn["offsets"]), 0)
