@@ -59,7 +59,7 @@ def test_a_space_with_holes_is_refused(points: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"v": 1}')]
+    "content", [b"", b"{}", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"v": 1}', mtime=0)]
 )
 def test_a_file_that_holds_no_space_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s.json.gz"
