@@ -21,7 +21,7 @@ from .probing import Probes, limited
 
 CHUNK = 1 << 22  # probes held at once: 48 MB of numbers and distances
 
-WORTH_NS = 200_000  # of work that a thread must get: waking one takes about half of that
+WORTH_NS = 700_000  # of work from which another thread pays: waking one takes some 200,000
 COARSE_NS = 0.1  # a component of a centre: so many that a guess will do
 
 

@@ -21,7 +21,7 @@ from .inverted import Inverted, Route
 from .quantizer import U8, Quantizer
 
 SETTINGS = ("nprobe", "max_codes")
-CODE_NS = 0.05  # a code: so many that a guess will do
+CODE_NS = 0.3  # a code: so many that a guess will do
 ENTRY_NS = 0.6  # an entry of a query's table
 
 
