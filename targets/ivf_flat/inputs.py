@@ -32,9 +32,8 @@ BATTERY = tuple(
         (12, 400, 100, 10, 10, 0, "wide"),
         (5, 300, 40, 8, 3, 1, "outlier"),
         (3, 200, 24, 6, 6, 64, "zero"),
-        (4, 260, 768, 8, 2, 40, "clustered"),
+        (4, 260, 768, 8, 2, 40, "latent"),
         (9, 1500, 70, 5, 3, 200, "latent"),
-        (1, 300, 130, 2, 2, 90, "latent"),
     )
 )
 
@@ -92,21 +91,13 @@ def _centroids(rng, sample, nlist):
 
 
 def each(rng, spec, static):
-    """Queries of the same distribution, among clusters near stored vectors, and their lists."""
-    q = _queries(rng, spec, static["vectors"])
-    return {"q": q, "probes": _nearest(q, spec, static), "max_codes": spec["max_codes"]}
-
-
-def _queries(rng, spec, vectors):
-    """f32[nq, d]; what is latent in the vectors lies in the differences between them."""
-    if spec["dist"] == "latent":
+    """Queries alike, near stored vectors where these are clustered or latent; and their lists."""
+    dist, shape, vectors = spec["dist"], (spec["nq"], spec["d"]), static["vectors"]
+    q = draw.floats(rng, shape, "normal" if dist == "clustered" else dist)
+    if dist in ("clustered", "latent"):
         near, one, other = vectors[rng.integers(spec["n"], size=(3, spec["nq"]))]
-        return near + np.float32(0.25) * (one - other)
-    clustered = spec["dist"] == "clustered"
-    q = draw.floats(rng, (spec["nq"], spec["d"]), "normal" if clustered else spec["dist"])
-    if clustered:
-        q = vectors[rng.integers(spec["n"], size=spec["nq"])] + np.float32(0.5) * q
-    return q
+        q = near + (q / 2 if dist == "clustered" else (one - other) / 4)
+    return {"q": q, "probes": _nearest(q, spec, static), "max_codes": spec["max_codes"]}
 
 
 def _nearest(q, spec, static):
