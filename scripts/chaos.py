@@ -234,8 +234,7 @@ def _own_end(chaos: Chaos, shot: Shot) -> Iterator[str]:
     early = shot.how == "SIGINT" and shot.after_s < START_S
     if "Traceback" in told and not early:
         yield f"a traceback: {told[-2000:]}"
-    undecided = EXIT_CODES["inconclusive"]  # as a busy machine leaves it
-    if shot.how == "done" and shot.code not in {CODES.get(shot.kind, shot.code), undecided}:
+    if shot.how == "done" and shot.code != CODES.get(shot.kind, shot.code):
         yield f"exit code {shot.code}"
     # Ctrl-C while the interpreter shuts down is the interpreter's: it ends by the signal itself.
     if shot.code not in {*EXIT_CODES.values(), 130, -signal.SIGINT} and not early:

@@ -32,8 +32,9 @@ BATTERY = tuple(
         (12, 400, 100, 10, 10, 0, "wide"),
         (5, 300, 40, 8, 3, 1, "outlier"),
         (3, 200, 24, 6, 6, 64, "zero"),
-        (4, 260, 768, 8, 2, 40, "latent"),
+        (4, 260, 768, 8, 2, 40, "clustered"),
         (9, 1500, 70, 5, 3, 200, "latent"),
+        (1, 300, 130, 2, 2, 90, "latent"),
     )
 )
 
@@ -104,8 +105,7 @@ def _nearest(q, spec, static):
     """i64[nq, nprobe]: the nearest lists, nearest first."""
     scores = _scores(static["centroids"], q)
     best = np.argpartition(scores, spec["nprobe"] - 1, axis=1)[:, : spec["nprobe"]]
-    order = np.argsort(np.take_along_axis(scores, best, 1), axis=1)
-    return np.take_along_axis(best, order, 1)
+    return np.take_along_axis(best, np.argsort(np.take_along_axis(scores, best, 1), axis=1), 1)
 
 
 def _scores(centroids, points):

@@ -174,6 +174,17 @@ def test_one_vector_beyond_all_squares_hides_no_other():
     assert dists.tolist() == [[0, 8, 8]] * 2 and set(ids[0]) == {9, 10, 11}
 
 
+def test_vectors_beyond_all_squares_drive_nobody_out():
+    """They wait among the first that are compared, and what was found with them stays."""
+    rng, index = np.random.default_rng(335), IndexFlatL2(16)
+    x = rng.standard_normal((170, 16), np.float32)
+    x[[16, 145]] = np.finfo(np.float32).max
+    index.add(x)
+    q = rng.standard_normal((8, 16), np.float32)
+    far = np.sort(((q[:, None] - x[np.arange(170) % 129 != 16]) ** 2).sum(2))[:, :20]
+    assert np.allclose(index.search(q, 20)[0], far, rtol=1e-5)
+
+
 def test_who_is_infinitely_far_is_not_found():
     index = IndexFlatL2(8)
     index.add(np.full((3, 8), np.finfo(np.float32).max, np.float32))
